@@ -1,0 +1,92 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every target is built with: Swift 6 language mode, and no warning survives.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A module under `Sources/Shared`.
+func shared(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/Shared/\(name)", swiftSettings: settings)
+}
+
+/// A program: the module in `Sources/<name>`.
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies + ["ServiceKit"], path: "Sources/\(name)", swiftSettings: settings)
+}
+
+/// A test target in `Tests/<name>`.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
+}
+
+/// A C library of Debian's, found by pkg-config.
+func library(_ name: String, pkgConfig: String, package: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Sources/Shared/CLibraries/\(name)", pkgConfig: pkgConfig,
+        providers: [.apt([package])])
+}
+
+let package = Package(
+    name: "tickstream",
+    products: [
+        .executable(name: "producer", targets: ["Producer"]),
+        .executable(name: "consumer", targets: ["Consumer"]),
+        .executable(name: "kpi-service", targets: ["KPIService"]),
+        .executable(name: "feed-simulator", targets: ["FeedSimulator"]),
+        .executable(name: "dev-broker", targets: ["DevBroker"]),
+        .executable(name: "local-pipeline", targets: ["LocalPipeline"]),
+        .executable(name: "bench", targets: ["Benchmarks"]),
+    ],
+    targets: [
+        library("CLibrdkafka", pkgConfig: "rdkafka", package: "librdkafka-dev"),
+        library("CLibpq", pkgConfig: "libpq", package: "libpq-dev"),
+        library("CLibwebsockets", pkgConfig: "libwebsockets", package: "libwebsockets-dev"),
+
+        shared("TradeModel"),
+        shared("Kafka", ["CLibrdkafka"]),
+        shared("Postgres", ["CLibpq", "TradeModel"]),
+        shared("WebSocket", ["CLibwebsockets"]),
+        shared("ServiceKit", ["WebSocket"]),
+        // The schema's numbered SQL files, compiled in, so that every program knows which schema it was built for.
+        .target(
+            name: "Migrations", dependencies: ["Postgres"], path: "deploy/postgres",
+            resources: [.embedInCode("0001_trades.sql")], swiftSettings: settings),
+        shared("ExactlyOnce", ["Kafka", "Postgres", "ServiceKit"]),
+
+        program("Producer", ["TradeModel", "Kafka", "WebSocket"]),
+        program("Consumer", ["TradeModel", "Kafka", "Postgres", "ExactlyOnce"]),
+        program("KPIService", ["TradeModel", "Kafka", "Postgres", "ExactlyOnce"]),
+        program("FeedSimulator", ["TradeModel", "WebSocket"]),
+        program("DevBroker", ["Kafka"]),
+
+        // What `make run`, the tests and the benchmarks start on one machine.
+        .target(
+            name: "LocalServers", path: "deploy/local/LocalServers", swiftSettings: settings),
+        .executableTarget(
+            name: "LocalPipeline", dependencies: ["LocalServers", "Kafka", "Postgres", "ServiceKit"],
+            path: "deploy/local/Pipeline", swiftSettings: settings),
+
+        tests("TradeModelTests", ["TradeModel"]),
+        tests("KafkaTests", ["Kafka"]),
+        tests("PostgresTests", ["Postgres", "TradeModel", "LocalServers"]),
+        tests("WebSocketTests", ["WebSocket"]),
+        tests("ServiceKitTests", ["ServiceKit"]),
+        tests("ExactlyOnceTests", ["ExactlyOnce", "Kafka", "Postgres", "LocalServers"]),
+        tests("ProducerTests", ["Producer", "TradeModel"]),
+        tests("ConsumerTests", ["Consumer", "TradeModel"]),
+        tests("KPIServiceTests", ["KPIService", "TradeModel"]),
+        tests("FeedSimulatorTests", ["FeedSimulator", "TradeModel", "WebSocket"]),
+        tests("IntegrationTests", ["LocalServers", "Kafka", "Postgres", "WebSocket", "TradeModel"]),
+        tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel"]),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: ["LocalServers", "TradeModel", "Kafka", "Postgres", "WebSocket", "ServiceKit"],
+            path: "Tests/Benchmarks", swiftSettings: settings),
+    ]
+)
