@@ -1,0 +1,185 @@
+/// Reading the fields that feed and topic share, each with its own rule.
+extension Span<UInt8> {
+    /// A symbol or a source: a JSON string of 1 to 47 bytes without control characters.
+    @inline(__always)
+    func scanShortText(_ position: inout Int) throws(RejectionReason) -> ShortText {
+        guard peek(position) == UInt8(ascii: "\"") else { throw .wrongType }
+        let string = try scanString(&position)
+        let content = string.content
+        if string.hasEscapes { return try unescapeShortText(content) }
+        guard !content.isEmpty, content.count <= ShortText.capacity else { throw .badText }
+        let text = extracting(unchecked: content.start..<content.start + content.count).withUnsafeBytes {
+            ShortText(validUTF8: $0)
+        }
+        guard let text else { throw .badText }
+        return text
+    }
+
+    private func unescapeShortText(_ content: ByteRange) throws(RejectionReason) -> ShortText {
+        // Escapes only ever shorten: six bytes make at most three.
+        guard content.count <= ShortText.capacity * 6 else { throw .badText }
+        var text = ""
+        var index = content.start
+        let end = content.start + content.count
+        while index < end {
+            guard self[unchecked: index] == UInt8(ascii: "\\") else {
+                let from = index
+                while index < end, self[unchecked: index] != UInt8(ascii: "\\") { index += 1 }
+                text += string(ByteRange(start: from, count: index - from))
+                continue
+            }
+            text.unicodeScalars.append(try unescape(&index))
+        }
+        guard !text.isEmpty, text.unicodeScalars.allSatisfy({ $0.value >= 0x20 }), let short = ShortText(text) else {
+            throw .badText
+        }
+        return short
+    }
+
+    private func unescape(_ index: inout Int) throws(RejectionReason) -> Unicode.Scalar {
+        let kind = peek(index + 1)
+        guard kind == UInt8(ascii: "u") else {
+            index += 2
+            switch kind {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(kind)
+            default: throw .badText  // \b \f \n \r \t: control characters
+            }
+        }
+        guard let unit = scanHex4(index + 2) else { throw .malformedJSON }
+        index += 6
+        if let scalar = Unicode.Scalar(unit) { return scalar }
+        guard unit < 0xDC00, peek(index) == UInt8(ascii: "\\"), peek(index + 1) == UInt8(ascii: "u"),
+            let low = scanHex4(index + 2), 0xDC00...0xDFFF ~= low,
+            let scalar = Unicode.Scalar(0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00))
+        else { throw .badText }
+        index += 6
+        return scalar
+    }
+
+    /// Any number, with all its digits.
+    @inline(__always)
+    func scanDecimal(_ position: inout Int) throws(RejectionReason) -> Decimal {
+        guard startsNumber(position) else { throw .wrongType }
+        return try scanNumber(&position)
+    }
+
+    /// A number above zero.
+    @inline(__always)
+    func scanPrice(_ position: inout Int) throws(RejectionReason) -> Decimal {
+        let price = try scanDecimal(&position)
+        guard price.coefficient > 0 else { throw .priceNotPositive }
+        return price
+    }
+
+    /// A number from zero on.
+    @inline(__always)
+    func scanVolume(_ position: inout Int) throws(RejectionReason) -> Decimal {
+        let volume = try scanDecimal(&position)
+        guard volume.coefficient >= 0 else { throw .volumeNegative }
+        return volume
+    }
+
+    /// A trade's time: whole milliseconds since 1970.
+    @inline(__always)
+    func scanMilliseconds(_ position: inout Int) throws(RejectionReason) -> Timestamp {
+        let number = try scanDecimal(&position)
+        guard number.scale == 0 else { throw .wrongType }
+        guard let milliseconds = Int64(exactly: number.coefficient),
+            Timestamp.representableMilliseconds ~= milliseconds
+        else { throw .timeOutOfRange }
+        return Timestamp(milliseconds: milliseconds)
+    }
+
+    /// A whole number from zero to the type's largest.
+    @inline(__always)
+    func scanCount<Number: FixedWidthInteger>(_ position: inout Int) throws(RejectionReason) -> Number {
+        let number = try scanDecimal(&position)
+        guard number.scale == 0 else { throw .wrongType }
+        guard number.coefficient >= 0, let value = Number(exactly: number.coefficient) else { throw .numberOutOfRange }
+        return value
+    }
+
+    /// A trade's conditions: an array of strings, or `null`, which is as good as none.
+    @inline(__always)
+    func scanConditions(_ position: inout Int) throws(RejectionReason) -> ByteRange {
+        let start = position
+        if peek(position) == UInt8(ascii: "n") {
+            try skipWord("null", &position)
+            return .empty
+        }
+        guard peek(position) == UInt8(ascii: "[") else { throw .wrongType }
+        position += 1
+        var first = true
+        while try scanElement(&position, first: &first) {
+            guard peek(position) == UInt8(ascii: "\"") else { throw .wrongType }
+            _ = try scanString(&position)
+        }
+        return ByteRange(start: start, count: position - start)
+    }
+
+    /// A moment as an RFC 3339 string, of which places behind the sixth are cut off.
+    func scanTimestamp(_ position: inout Int) throws(RejectionReason) -> Timestamp {
+        guard peek(position) == UInt8(ascii: "\"") else { throw .wrongType }
+        let content = try scanString(&position).content
+        guard let time = timestamp(content) else { throw .timeOutOfRange }
+        return time
+    }
+
+    private func timestamp(_ content: ByteRange) -> Timestamp? {
+        let text = extracting(unchecked: content.start..<content.start + content.count)
+        guard text.count >= 20, text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"),
+            text[10] | 0x20 == UInt8(ascii: "t"), text[13] == UInt8(ascii: ":"), text[16] == UInt8(ascii: ":"),
+            let year = text.digits(0, 4), let month = text.digits(5, 2), let day = text.digits(8, 2),
+            let hour = text.digits(11, 2), let minute = text.digits(14, 2), let second = text.digits(17, 2),
+            1...12 ~= month, 1...Calendar.daysIn(month: month, of: year) ~= day, hour < 24, minute < 60, second < 60
+        else { return nil }
+        var index = 19
+        var fraction = 0
+        if text[index] == UInt8(ascii: ".") {
+            index += 1
+            var places = 0
+            while let digit = text.digits(index, 1) {
+                if places < 6 { fraction = fraction * 10 + digit }
+                places += 1
+                index += 1
+            }
+            guard places > 0 else { return nil }
+            for _ in 0..<Swift.max(0, 6 - places) { fraction *= 10 }
+        }
+        guard let offsetMinutes = text.zoneOffset(at: index) else { return nil }
+        let seconds = Int64(hour * 3600 + (minute - offsetMinutes) * 60 + second)
+        let days = Calendar.daysSince1970(year: year, month: month, day: day)
+        return Timestamp(
+            microseconds: days * Calendar.microsecondsPerDay + seconds * 1_000_000 + Int64(fraction))
+    }
+
+    /// Minutes east of UTC, when the rest of the text is exactly `Z` or `±hh:mm`.
+    private func zoneOffset(at index: Int) -> Int? {
+        if count == index + 1, self[index] | 0x20 == UInt8(ascii: "z") { return 0 }
+        guard count == index + 6, self[index + 3] == UInt8(ascii: ":"),
+            let hours = digits(index + 1, 2), let minutes = digits(index + 4, 2), hours < 24, minutes < 60
+        else { return nil }
+        switch self[index] {
+        case UInt8(ascii: "+"): return hours * 60 + minutes
+        case UInt8(ascii: "-"): return -(hours * 60 + minutes)
+        default: return nil
+        }
+    }
+
+    private func digits(_ start: Int, _ length: Int) -> Int? {
+        guard start + length <= count else { return nil }
+        var value = 0
+        for index in start..<start + length {
+            let digit = self[unchecked: index] &- 0x30
+            guard digit < 10 else { return nil }
+            value = value * 10 + Int(digit)
+        }
+        return value
+    }
+
+    @inline(__always)
+    private func startsNumber(_ position: Int) -> Bool {
+        let byte = peek(position)
+        return byte &- 0x30 < 10 || byte == UInt8(ascii: "-")
+    }
+}

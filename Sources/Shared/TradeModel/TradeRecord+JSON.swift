@@ -1,0 +1,68 @@
+/// The topic's form of a trade: one flat JSON object a record (docs/formats.md).
+extension TradeRecord {
+    /// Reads a record's value in one pass. Fields that are not known are ignored: later versions may add some.
+    package init(json bytes: Span<UInt8>) throws(RejectionReason) {
+        var position = 0
+        bytes.skipSpace(&position)
+        guard bytes.peek(position) == UInt8(ascii: "{") else {
+            try bytes.skipValue(&position)
+            throw .notAnObject
+        }
+        position += 1
+        var fields = TradeFields()
+        var toKafka: Timestamp?
+        var source: ShortText?
+        var sequence: Int64?
+        var repeats: Int32 = 0
+        var first = true
+        while let key = try bytes.scanKey(&position, first: &first)?.content {
+            if try fields.scan(key, bytes, &position) {
+                continue
+            } else if bytes.matches(key, "to_kafka") {
+                toKafka = try bytes.scanTimestamp(&position)
+            } else if bytes.matches(key, "src") {
+                source = try bytes.scanShortText(&position)
+            } else if bytes.matches(key, "seq") {
+                sequence = try bytes.scanCount(&position)
+            } else if bytes.matches(key, "repeat") {
+                repeats = try bytes.scanCount(&position)
+            } else {
+                try bytes.skipValue(&position)
+            }
+        }
+        bytes.skipSpace(&position)
+        guard position == bytes.count else { throw .malformedJSON }
+        guard let toKafka, let source, let sequence else { throw .missingField }
+        self.init(
+            trade: try fields.trade(), toKafka: toKafka, source: source, sequence: sequence, repeats: repeats)
+    }
+}
+
+extension ByteWriter {
+    /// Appends a record's value. `message` is what the trade was read from: its conditions are copied as they stand there.
+    package mutating func write(_ record: borrowing TradeRecord, conditionsFrom message: UnsafeRawBufferPointer) {
+        write("{\"s\":")
+        record.trade.symbol.withBytes { writeJSONString($0) }
+        write(",\"p\":")
+        write(record.trade.price)
+        write(",\"t\":")
+        write(record.trade.time.milliseconds)
+        write(",\"v\":")
+        write(record.trade.volume)
+        write(",\"c\":")
+        if record.trade.conditions.isEmpty {
+            write("null")
+        } else {
+            write(record.trade.conditions.bytes(in: message))
+        }
+        write(",\"to_kafka\":\"")
+        write(record.toKafka)
+        write("\",\"src\":")
+        record.source.withBytes { writeJSONString($0) }
+        write(",\"seq\":")
+        write(record.sequence)
+        write(",\"repeat\":")
+        write(Int64(record.repeats))
+        write(byte: UInt8(ascii: "}"))
+    }
+}
