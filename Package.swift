@@ -52,7 +52,7 @@ let package = Package(
         shared("Kafka", ["CLibrdkafka"]),
         shared("Postgres", ["CLibpq", "TradeModel"]),
         shared("WebSocket", ["CLibwebsockets"]),
-        shared("ServiceKit", ["WebSocket"]),
+        shared("ServiceKit", ["TradeModel", "WebSocket"]),
         // The schema's numbered SQL files, compiled in, so that every program knows which schema it was built for.
         .target(
             name: "Migrations", dependencies: ["Postgres"], path: "deploy/postgres",

@@ -52,7 +52,8 @@ package struct ExactSum: Sendable {
 
     private mutating func addAligned(_ coefficient: Int128, scale newScale: Int) {
         let common = max(scale, newScale)
-        if let left = Self.raise(total, by: common - scale), let right = Self.raise(coefficient, by: common - newScale) {
+        if let left = Self.raise(total, by: common - scale), let right = Self.raise(coefficient, by: common - newScale)
+        {
             let (sum, tooLarge) = left.addingReportingOverflow(right)
             if !tooLarge {
                 (total, scale) = (sum, common)

@@ -296,7 +296,9 @@ extension Span<UInt8> {
 
     /// The bytes of a range as a string, for messages.
     func string(_ range: ByteRange) -> String {
-        extracting(range.start..<range.start + range.count).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+        extracting(range.start..<range.start + range.count).withUnsafeBufferPointer {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 }
 

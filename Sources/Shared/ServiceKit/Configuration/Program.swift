@@ -1,0 +1,132 @@
+import Glibc
+
+/// A command-line program: its settings, its commands, and what all programs do the same way around them.
+package struct Program: Sendable {
+    package let name: String
+    /// One sentence for the top of `--help`.
+    package let summary: String
+    /// The settings of every command; the common ones are added.
+    package let settings: [any AnySetting]
+    package let commands: [Command]
+
+    /// One thing that the program can do. The command with the empty name runs when none is given.
+    package struct Command: Sendable {
+        package let name: String
+        package let summary: String
+        let run: @Sendable (Configuration, Logger) throws -> Void
+
+        package init(
+            _ name: String, _ summary: String, run: @escaping @Sendable (Configuration, Logger) throws -> Void
+        ) {
+            self.name = name
+            self.summary = summary
+            self.run = run
+        }
+    }
+
+    package init(name: String, summary: String, settings: [any AnySetting], commands: [Command]) {
+        self.name = name
+        self.summary = summary
+        self.settings = settings + [LogSettings.level, LogSettings.format, Self.configFile]
+        self.commands = commands
+    }
+
+    package static let version = "0.1.0"
+
+    private static let configFile = Setting<String>(
+        "config-file", help: "A file of KEY=value lines with the names of the environment variables.")
+
+    /// Reads the command line and runs the command. Never returns: 0 after success, 1 after a failure, 2 after a mistake
+    /// in the command line or the configuration.
+    ///
+    /// Call it first in `main`: it blocks the signals that `ServiceGroup` waits for before any thread exists.
+    package func main() -> Never {
+        ServiceGroup.blockSignals()
+        let environment = Self.environment()
+        do {
+            let invocation = try parse(Array(CommandLine.arguments.dropFirst()))
+            switch invocation {
+            case .help: print(helpText)
+            case .helpMarkdown: print(markdown)
+            case .version: print("\(name) \(Self.version)")
+            case .run(let command, let flags):
+                let configuration = try Configuration(settings: settings, flags: flags, environment: environment)
+                let logger = Logger(label: name, configuration: configuration)
+                do {
+                    try command.run(configuration, logger)
+                } catch let error where !(error is ConfigurationError) {
+                    logger.critical("stopped by an error", ["error": "\(error)"])
+                    exit(1)
+                }
+            }
+            exit(0)
+        } catch {
+            writeToStandardError("\(name): \(error)\nSee '\(name) --help'.\n")
+            exit(2)
+        }
+    }
+
+    enum Invocation {
+        case help
+        case helpMarkdown
+        case version
+        case run(Command, [Configuration.Flag])
+    }
+
+    func parse(_ arguments: [String]) throws -> Invocation {
+        var words: [String] = []
+        var flags: [Configuration.Flag] = []
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            switch argument {
+            case "--help", "-h": return .help
+            case "--help-markdown": return .helpMarkdown
+            case "--version": return .version
+            default: break
+            }
+            guard argument.hasPrefix("--") else {
+                words.append(argument)
+                continue
+            }
+            let text = argument.dropFirst(2)
+            if let equals = text.firstIndex(of: "=") {
+                let value = String(text[text.index(after: equals)...])
+                flags.append(Configuration.Flag(name: String(text[..<equals]), value: value))
+            } else {
+                let isSwitch = settings.contains { $0.name == text && !$0.takesValue }
+                flags.append(Configuration.Flag(name: String(text), value: isSwitch ? nil : rest.popFirst()))
+            }
+        }
+        let wanted = words.joined(separator: " ")
+        guard let command = commands.first(where: { $0.name == wanted }) else {
+            let known = commands.map(\.name).filter { !$0.isEmpty }.joined(separator: ", ")
+            throw ConfigurationError("there is no command '\(wanted)'\(known.isEmpty ? "" : "; there are: \(known)")")
+        }
+        return .run(command, flags)
+    }
+
+    private static func environment() -> [String: String] {
+        var variables: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
+            entry += 1
+        }
+        return variables
+    }
+}
+
+/// Writes to standard error in one call, so that lines of several threads do not mix.
+func writeToStandardError(_ text: String) {
+    var text = text
+    text.withUTF8 { bytes in
+        var start = 0
+        while start < bytes.count {
+            let written = write(STDERR_FILENO, bytes.baseAddress! + start, bytes.count - start)
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { return }
+            start += written
+        }
+    }
+}
