@@ -1,0 +1,57 @@
+internal import CLibrdkafka
+
+/// A cluster inside this process, for tests and for trying out: librdkafka's built-in mock.
+///
+/// Its limits, in librdkafka 2.0:
+/// - a partition keeps at most 5 MiB, all in memory: a consumer that lags behind loses records;
+/// - a producer's retries can store a record twice, although the producer is idempotent;
+/// - a consumer that was stopped (SIGSTOP) past its session and goes on **ends this process**; killed ones do no harm;
+/// - joining a group takes 3 s, each later rebalance the session's time-out less a second;
+/// - no topics by `KafkaAdmin`, no TLS, no SASL, no static membership, no transactions, no search by time.
+///
+/// It listens on ports of the system's choice on 127.0.0.1, open to every process of the machine. It ends with the last
+/// reference; clients of it should end before. Thread-safe.
+package final class EmbeddedKafka: Sendable {
+    private let handle: KafkaHandle
+    // Safe to share: the mock hands every call to its own thread; destroyed in `deinit` only, before its host.
+    private nonisolated(unsafe) let cluster: OpaquePointer
+    private let brokers: Int32
+
+    package init(brokers: Int = 1, events: KafkaEvents = KafkaEvents()) throws(KafkaError) {
+        var settings = KafkaSettings.client(bootstrapServers: "127.0.0.1:1")
+        // The host never connects anywhere.
+        settings["bootstrap.servers"] = nil
+        handle = try KafkaHandle(RD_KAFKA_PRODUCER, settings, events, isPolled: false)
+        self.brokers = Int32(clamping: brokers)
+        guard let cluster = rd_kafka_mock_cluster_new(handle.pointer, self.brokers) else {
+            throw KafkaError(RD_KAFKA_RESP_ERR__FAIL, "cannot start an embedded Kafka with \(brokers) brokers")
+        }
+        self.cluster = cluster
+    }
+
+    deinit {
+        rd_kafka_mock_cluster_destroy(cluster)
+    }
+
+    /// The brokers' addresses, for `bootstrap.servers`.
+    package var bootstrapServers: String { String(cString: rd_kafka_mock_cluster_bootstraps(cluster)) }
+
+    /// Creates a topic.
+    package func createTopic(_ name: String, partitions: Int) throws(KafkaError) {
+        let code = rd_kafka_mock_topic_create(cluster, name, Int32(clamping: partitions), brokers)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(code, "cannot create topic \(name): \(String(cString: rd_kafka_err2str(code)))")
+        }
+    }
+
+    /// Takes all brokers down, which cuts their connections, or up again on the same ports. Their records stay.
+    package func setBrokers(up isUp: Bool) {
+        for id in 1...brokers {
+            if isUp {
+                rd_kafka_mock_broker_set_up(cluster, id)
+            } else {
+                rd_kafka_mock_broker_set_down(cluster, id)
+            }
+        }
+    }
+}

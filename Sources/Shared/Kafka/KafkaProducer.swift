@@ -1,0 +1,86 @@
+internal import CLibrdkafka
+internal import Synchronization
+
+/// Sends records; thread-safe. Someone has to call `poll` regularly: it brings the acknowledgements.
+///
+/// A record counts as delivered only when `acknowledgedCount` says so. At the end: `flush`, then `purge` what is left,
+/// then let go of it and of its topics.
+package final class KafkaProducer: KafkaCluster {
+    package let handle: KafkaHandle
+    private let enqueued = Atomic(0)
+
+    package init(settings: KafkaSettings, events: KafkaEvents = KafkaEvents()) throws(KafkaError) {
+        handle = try KafkaHandle(RD_KAFKA_PRODUCER, settings, events, isPolled: true) { conf in
+            rd_kafka_conf_set_dr_msg_cb(conf, onDelivery)
+        }
+    }
+
+    /// A topic to produce to; it keeps the producer alive.
+    package func topic(_ name: String) throws(KafkaError) -> KafkaProducerTopic {
+        try KafkaProducerTopic(name, of: self)
+    }
+
+    /// Serves acknowledgements and errors; waits for the first one up to `milliseconds` (plain milliseconds, since
+    /// taking a `Duration` apart costs more than a poll that finds nothing).
+    package func poll(milliseconds: Int32) {
+        rd_kafka_poll(handle.pointer, milliseconds)
+    }
+
+    /// Waits until everything is acknowledged or failed, serving acknowledgements meanwhile; blocks its thread.
+    ///
+    /// - Returns: how many records are still neither when the time is over.
+    package func flush(timeout: Duration) -> Int {
+        rd_kafka_flush(handle.pointer, timeout.milliseconds)
+        return outstanding
+    }
+
+    /// Gives up every record that is not acknowledged: each is handed to `KafkaEvents.deliveryFailure` before this
+    /// returns, with `_PURGE_QUEUE` if it was never sent and `_PURGE_INFLIGHT` if the broker may hold it.
+    package func purge() {
+        rd_kafka_purge(handle.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
+        rd_kafka_flush(handle.pointer, 1000)
+    }
+
+    /// The error after which this producer takes no more records and has to be replaced.
+    package var fatalFailure: KafkaError? { Kafka.fatalFailure(of: handle.pointer) }
+
+    /// Records taken into the queue since the start.
+    package var enqueuedCount: Int { enqueued.load(ordering: .acquiring) }
+
+    /// Records that the broker has acknowledged since the start.
+    package var acknowledgedCount: Int { handle.context.acknowledged.load(ordering: .acquiring) }
+
+    /// Records that have been given up since the start; each was handed to `KafkaEvents.deliveryFailure`.
+    package var failedCount: Int { handle.context.failed.load(ordering: .acquiring) }
+
+    /// Records that are neither acknowledged nor failed.
+    package var outstanding: Int {
+        // Read in this order, a record that moves on meanwhile counts as outstanding rather than not at all.
+        let done = acknowledgedCount + failedCount
+        return max(0, enqueuedCount - done)
+    }
+
+    @inline(__always)
+    func countEnqueued() {
+        enqueued.wrappingAdd(1, ordering: .releasing)
+    }
+}
+
+private func onDelivery(
+    _ client: OpaquePointer?, _ message: UnsafePointer<rd_kafka_message_t>?, _ opaque: UnsafeMutableRawPointer?
+) {
+    guard let message, let opaque else { return }
+    Unmanaged<CallbackContext>.fromOpaque(opaque)._withUnsafeGuaranteedRef { context in
+        guard message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR else {
+            context.acknowledged.wrappingAdd(1, ordering: .releasing)
+            return
+        }
+        context.failed.wrappingAdd(1, ordering: .releasing)
+        let topic = String(cString: rd_kafka_topic_name(message.pointee.rkt))
+        let reason = String(cString: rd_kafka_message_errstr(message))
+        context.events.deliveryFailure(
+            KafkaError(message.pointee.err, "a record for topic \(topic) was not delivered: \(reason)"),
+            UnsafeRawBufferPointer(start: message.pointee.key, count: message.pointee.key_len),
+            UnsafeRawBufferPointer(start: message.pointee.payload, count: message.pointee.len))
+    }
+}

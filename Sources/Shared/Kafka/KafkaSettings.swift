@@ -1,0 +1,92 @@
+/// Properties for librdkafka under its own names, in the order in which they are set; a later one may override.
+package struct KafkaSettings: Sendable, CustomStringConvertible {
+    private var properties: [(key: String, value: String)]
+
+    /// The value of one property; setting it adds or replaces it, and `nil` leaves librdkafka its default.
+    package subscript(key: String) -> String? {
+        get { properties.last { $0.key == key }?.value }
+        set {
+            let index = properties.firstIndex { $0.key == key }
+            switch (index, newValue) {
+            case (let index?, let value?): properties[index].value = value
+            case (let index?, nil): properties.remove(at: index)
+            case (nil, let value?): properties.append((key, value))
+            case (nil, nil): break
+            }
+        }
+    }
+
+    /// All properties, secrets included.
+    package var all: [(key: String, value: String)] { properties }
+
+    /// `key=value` pairs, fit for a log: the values of secrets are hidden.
+    package var description: String {
+        properties.map { "\($0.key)=\(Self.isSecret($0.key) ? "***" : $0.value)" }.joined(separator: " ")
+    }
+
+    /// Whether a property's value must never be shown.
+    package static func isSecret(_ key: String) -> Bool {
+        key.contains("password") || key.contains("secret") || key == "ssl.key.pem"
+            || key.hasPrefix("sasl.oauthbearer.")
+    }
+}
+
+extension KafkaSettings {
+    /// For asking a cluster and creating topics: the properties that all clients share.
+    package static func client(bootstrapServers: String) -> KafkaSettings {
+        KafkaSettings(properties: [
+            ("bootstrap.servers", bootstrapServers),
+            ("client.id", "tickstream"),
+            ("socket.nagle.disable", "true"),
+            ("socket.keepalive.enable", "true"),
+            // A restarted broker is found again within a second, not within librdkafka's ten.
+            ("reconnect.backoff.max.ms", "1000"),
+            // A misspelt topic is an error, not a new topic.
+            ("allow.auto.create.topics", "false"),
+        ])
+    }
+
+    /// For a producer that loses, repeats and reorders nothing while it lives.
+    ///
+    /// A record waits for its broker without limit: time-outs would only turn an outage into records of which nobody
+    /// knows whether they are stored. What bounds it is the queue, which fills up and says so.
+    package static func producer(bootstrapServers: String) -> KafkaSettings {
+        client(bootstrapServers: bootstrapServers).adding([
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("message.timeout.ms", "0"),
+            // The same partition for a key as Kafka's own clients choose.
+            ("partitioner", "murmur2_random"),
+            ("linger.ms", "5"),
+            ("compression.codec", "none"),
+            ("queue.buffering.max.messages", "500000"),
+            ("queue.buffering.max.kbytes", "131072"),
+        ])
+    }
+
+    /// For a member of a consumer group whose positions live in a database: it is told where to begin, stores no
+    /// position in Kafka by itself, and stops rather than begin elsewhere.
+    package static func consumer(bootstrapServers: String, group: String) -> KafkaSettings {
+        client(bootstrapServers: bootstrapServers).adding([
+            ("group.id", group),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("check.crcs", "true"),
+            ("isolation.level", "read_committed"),
+            // The cooperative strategy is unsound in librdkafka 2.0.
+            ("partition.assignment.strategy", "range"),
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "1500"),
+            // What an idle partition waits for; the embedded cluster sleeps all of it after an empty fetch.
+            ("fetch.wait.max.ms", "20"),
+            // librdkafka 2.0 pauses fetching for a second once either bound is passed, so they are wide.
+            ("queued.min.messages", "1000000"),
+            ("queued.max.messages.kbytes", "131072"),
+        ])
+    }
+
+    private func adding(_ more: [(key: String, value: String)]) -> KafkaSettings {
+        KafkaSettings(properties: properties + more)
+    }
+}
