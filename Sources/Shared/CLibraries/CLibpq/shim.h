@@ -1,2 +1,12 @@
 #pragma once
 #include <libpq-fe.h>
+
+// The codes of an error's fields are character literals, which Swift does not import.
+enum {
+    CLIBPQ_DIAG_SEVERITY = PG_DIAG_SEVERITY_NONLOCALIZED,
+    CLIBPQ_DIAG_SQLSTATE = PG_DIAG_SQLSTATE,
+    CLIBPQ_DIAG_MESSAGE = PG_DIAG_MESSAGE_PRIMARY,
+    CLIBPQ_DIAG_DETAIL = PG_DIAG_MESSAGE_DETAIL,
+    CLIBPQ_DIAG_HINT = PG_DIAG_MESSAGE_HINT,
+    CLIBPQ_DIAG_CONTEXT = PG_DIAG_CONTEXT,
+};

@@ -1,0 +1,58 @@
+/// Rows for COPY in binary format, in memory that is kept from batch to batch.
+///
+/// A row is `beginRow`, one call on `fields` a column, `endRow`; a row that turns out bad is taken back by `discardRow`.
+/// The header and the trailer are `PostgresConnection.copyIn`'s. One owner; may move between threads.
+package struct CopyBuffer: ~Copyable, Sendable {
+    /// What goes before the first row.
+    package static let header: [UInt8] =
+        Array("PGCOPY\n".utf8) + [0xFF, 0x0D, 0x0A, 0x00] + [UInt8](repeating: 0, count: 8)
+    /// What goes behind the last row.
+    package static let trailer: [UInt8] = [0xFF, 0xFF]
+
+    /// Takes the columns of the row that was begun, in the table's order.
+    package var fields: FieldBuffer
+    /// The complete rows.
+    package private(set) var rowCount = 0
+    private var rowStart = 0
+    private var columns = 0
+
+    /// An empty buffer; `capacity` bytes are allocated now, more when needed.
+    package init(capacity: Int = 1 << 16) {
+        fields = FieldBuffer(capacity: capacity)
+    }
+
+    /// The bytes of the rows.
+    package var byteCount: Int { fields.byteCount }
+
+    /// Begins a row of so many columns.
+    package mutating func beginRow(columns: Int) {
+        rowStart = fields.byteCount
+        self.columns = columns
+        fields.truncate(to: rowStart)
+        fields.append(Int16(columns))
+    }
+
+    /// Ends the row; as many fields as announced must have been written.
+    package mutating func endRow() {
+        precondition(fields.fieldCount == columns, "a row of \(columns) columns was given \(fields.fieldCount) fields")
+        rowCount += 1
+    }
+
+    /// Takes back the row that was begun and not ended.
+    package mutating func discardRow() {
+        fields.truncate(to: rowStart)
+    }
+
+    /// Empties the buffer and keeps its memory.
+    package mutating func reset() {
+        fields.truncate(to: 0)
+        rowCount = 0
+    }
+
+    /// Lends the bytes of the rows, without header and trailer.
+    package func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body(fields.bytes)
+    }
+}

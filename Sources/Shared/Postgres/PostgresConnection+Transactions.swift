@@ -1,0 +1,59 @@
+internal import CLibpq
+
+extension PostgresConnection {
+    /// How much of others' work a transaction sees.
+    package enum Isolation: String, Sendable {
+        /// Each statement sees what was committed before it.
+        case readCommitted = "READ COMMITTED"
+        /// All statements see one snapshot.
+        case repeatableRead = "REPEATABLE READ"
+        /// As if transactions ran one after the other.
+        case serializable = "SERIALIZABLE"
+    }
+
+    /// Where a connection stands with respect to transactions.
+    package enum TransactionStatus: Sendable {
+        /// Not in a transaction.
+        case idle
+        /// In a transaction, ready for its next statement.
+        case inTransaction
+        /// In a transaction that can only be rolled back.
+        case failed
+        /// There is no connection, or a statement is being executed.
+        case unknown
+    }
+
+    /// Where this connection stands, as the server said last.
+    package var transactionStatus: TransactionStatus {
+        switch PQtransactionStatus(handle) {
+        case PQTRANS_IDLE: .idle
+        case PQTRANS_INTRANS: .inTransaction
+        case PQTRANS_INERROR: .failed
+        default: .unknown
+        }
+    }
+
+    /// Begins a transaction.
+    package mutating func begin(_ isolation: Isolation = .readCommitted) throws(PostgresError) {
+        try execute("BEGIN ISOLATION LEVEL \(isolation.rawValue)")
+    }
+
+    /// Commits.
+    ///
+    /// - Throws: an error that `isCommitOfFailedTransaction` when the server rolled back instead, which it reports as a
+    ///   success with another tag. After an error that `isConnectionLost` it is in doubt whether it committed.
+    package mutating func commit() throws(PostgresError) {
+        let tag = try query("COMMIT").commandTag
+        guard tag == "COMMIT" else {
+            throw PostgresError(
+                sqlState: PostgresError.transactionRollback,
+                message: "COMMIT was answered by \(tag): an earlier statement of the transaction failed")
+        }
+    }
+
+    /// Rolls back; does nothing outside of a transaction.
+    package mutating func rollback() throws(PostgresError) {
+        guard transactionStatus != .idle else { return }
+        try execute("ROLLBACK")
+    }
+}
