@@ -56,11 +56,16 @@ let package = Package(
         // The schema's numbered SQL files, compiled in, so that every program knows which schema it was built for.
         .target(
             name: "Migrations", dependencies: ["Postgres"], path: "deploy/postgres",
-            resources: [.embedInCode("0001_trades.sql")], swiftSettings: settings),
-        shared("ExactlyOnce", ["Kafka", "Postgres", "ServiceKit"]),
+            resources: [
+                .embedInCode("0001_trades.sql"),
+                .embedInCode("0002_rollups.sql"),
+                .embedInCode("0003_kpis.sql"),
+            ],
+            swiftSettings: settings),
+        shared("ExactlyOnce", ["Kafka", "Postgres", "ServiceKit", "Migrations"]),
 
         program("Producer", ["TradeModel", "Kafka", "WebSocket"]),
-        program("Consumer", ["TradeModel", "Kafka", "Postgres", "ExactlyOnce"]),
+        program("Consumer", ["TradeModel", "Kafka", "Postgres", "ExactlyOnce", "Migrations"]),
         program("KPIService", ["TradeModel", "Kafka", "Postgres", "ExactlyOnce"]),
         program("FeedSimulator", ["TradeModel", "WebSocket"]),
         program("DevBroker", ["Kafka"]),

@@ -1,2 +1,14 @@
-/// Every migration, oldest first.
-package let migrations: [[UInt8]] = [PackageResources._001_trades_sql]
+import Postgres
+
+extension Migrator {
+    /// The schema that this build knows: the numbered files beside this one, compiled in.
+    package static let tickstream = Migrator([
+        migration(1, "trades", PackageResources._001_trades_sql),
+        migration(2, "rollups", PackageResources._002_rollups_sql),
+        migration(3, "kpis", PackageResources._003_kpis_sql),
+    ])
+
+    private static func migration(_ number: Int, _ name: String, _ sql: [UInt8]) -> Migration {
+        Migration(number: number, name: name, sql: String(decoding: sql, as: UTF8.self))
+    }
+}

@@ -1,0 +1,18 @@
+/// The right to store what stands in one partition, from one offset on: until somebody else claims the partition.
+package struct Claim: Hashable, Sendable {
+    /// The partition's number.
+    package let partition: Int32
+    /// The topic in the cluster, as the table `topic_log` numbers it.
+    package let log: Int32
+    /// Rises with every claim: of two who believe they own the partition, only the latter can store.
+    package let epoch: Int64
+    /// The offset of the next record to store.
+    package let nextOffset: Int64
+}
+
+/// What one transaction stores of one partition: the records `from ..< to`.
+package struct Advance: Hashable, Sendable {
+    package let claim: Claim
+    package let from: Int64
+    package var to: Int64
+}

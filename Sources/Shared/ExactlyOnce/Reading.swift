@@ -1,0 +1,304 @@
+import Kafka
+import Postgres
+import ServiceKit
+
+/// The reading thread's state: which partitions are owned, how far they are gathered, and the batch that is being filled.
+///
+/// Used by the one thread that polls.
+struct Reading<Batch: TransactionalBatch> {
+    let consumer: KafkaConsumer
+    let writer: TransactionalWriter<Batch>
+    let configuration: TopicReaderConfiguration
+    let logger: Logger
+    let metrics: TopicReaderMetrics
+    let shutdown: ShutdownSignal
+
+    /// A partition that this member owns.
+    private struct Owned {
+        var claim: Claim
+        /// The offset that the next record must have.
+        var expected: Int64
+        /// Where the batch that is being filled begins in this partition.
+        var batchStart: Int64
+        let position: Gauge
+    }
+
+    private var owned: [Int32: Owned] = [:]
+    /// The partition of the last record, which is nearly always that of the next: spares a look-up a record.
+    private var current: (partition: Int32, owned: Owned)?
+    private var filling: Batch
+    private var spare: Batch?
+    private var gathered = 0
+    private var lastSubmit = ContinuousClock.now
+    /// When to claim anew after another member's claim, unless the group has moved the partitions by then.
+    private var reclaimAt: ContinuousClock.Instant?
+    private var fencedPartitions: [Int32] = []
+    private var committed: [TopicPartition: Int64] = [:]
+    private var lastGroupCommit = ContinuousClock.now
+
+    /// While records keep coming, every so many it is seen to whether the writer is free for them.
+    private let enough = 1024
+
+    init(
+        consumer: KafkaConsumer, writer: TransactionalWriter<Batch>, configuration: TopicReaderConfiguration,
+        logger: Logger, metrics: TopicReaderMetrics, shutdown: ShutdownSignal, batches: sending (Batch, Batch)
+    ) {
+        self.shutdown = shutdown
+        self.consumer = consumer
+        self.writer = writer
+        self.configuration = configuration
+        self.logger = logger
+        self.metrics = metrics
+        (filling, spare) = batches
+    }
+
+    /// Reads and stores until asked to stop; then stores what has been gathered.
+    mutating func loop() throws {
+        while !shutdown.isRequested {
+            try collectOutcome()
+            if filling.isFull, !writer.isIdle {
+                // The database is behind: reading waits for it, so memory stays bounded.
+                if let outcome = writer.waitForOutcome(.milliseconds(200)) { try handle(outcome) }
+                continue
+            }
+            let isQuiet = try poll()
+            if gathered > 0, isQuiet || gathered.isMultiple(of: enough) || filling.isFull { submitIfDue() }
+            try reclaimIfDue()
+        }
+        try flush()
+        commitToGroup(atOnce: true)
+    }
+
+    // MARK: Reading
+
+    /// Takes in one record or event; true when there was nothing.
+    private mutating func poll() throws -> Bool {
+        switch consumer.poll(milliseconds: pollTime()) {
+        case .record(let record):
+            try append(record)
+            return false
+        case .nothing:
+            return true
+        case .rebalance(let rebalance):
+            try handle(rebalance)
+            return true
+        case .failure(let error, let place):
+            try handle(error, place)
+            return true
+        }
+    }
+
+    /// How long to wait for a record. The writer wakes the poll when it is done, so waiting costs no latency.
+    private func pollTime() -> Int32 {
+        guard gathered > 0, writer.isIdle else { return 100 }
+        return configuration.commitInterval > .zero ? 10 : 0
+    }
+
+    private mutating func append(_ record: borrowing KafkaRecord) throws {
+        if current?.partition != record.partition {
+            storeCurrent()
+            guard let next = owned[record.partition] else { return }  // fetched before the partition was given up
+            current = (record.partition, next)
+        }
+        let state = current!.owned
+        guard record.offset == state.expected, RowID.offsets.contains(record.offset) else {
+            throw LedgerError.gap(
+                topic: configuration.topic, partition: record.partition, expected: state.expected,
+                found: record.offset)
+        }
+        filling.append(
+            record, id: RowID.of(log: state.claim.log, partition: record.partition, offset: record.offset))
+        current!.owned.expected += 1
+        gathered += 1
+    }
+
+    private mutating func storeCurrent() {
+        if let current { owned[current.partition] = current.owned }
+        current = nil
+    }
+
+    // MARK: Storing
+
+    private mutating func submitIfDue() {
+        guard writer.isIdle, let next = spare else { return }
+        guard ContinuousClock.now - lastSubmit >= configuration.commitInterval || filling.isFull else { return }
+        submit(next)
+    }
+
+    private mutating func submit(_ next: Batch) {
+        storeCurrent()
+        var advances: [Advance] = []
+        for (partition, state) in owned where state.expected > state.batchStart {
+            advances.append(Advance(claim: state.claim, from: state.batchStart, to: state.expected))
+            owned[partition]!.batchStart = state.expected
+        }
+        metrics.recordsRead.increment(by: Int64(gathered))
+        lastSubmit = .now
+        gathered = 0
+        let full = filling
+        filling = next
+        spare = nil
+        // The batch now belongs to the writer until its outcome is taken.
+        nonisolated(unsafe) let job = TransactionalWriter<Batch>.Job.store(.init(batch: full, advances: advances))
+        writer.submit(job)
+    }
+
+    private mutating func collectOutcome() throws {
+        guard spare == nil, writer.isIdle, let outcome = writer.takeOutcome() else { return }
+        try handle(outcome)
+    }
+
+    private mutating func handle(_ outcome: TransactionalWriter<Batch>.Outcome) throws {
+        switch outcome {
+        case .stored(let stored):
+            noteStored(stored.advances)
+            stored.batch.reset()
+            spare = stored.batch
+        case .claimed(let claims):
+            try begin(claims)
+        case .failed(let error, let stored):
+            try recover(from: error, returned: stored)
+        }
+    }
+
+    private mutating func noteStored(_ advances: [Advance]) {
+        metrics.batches.increment()
+        for advance in advances {
+            metrics.recordsStored.increment(by: advance.to - advance.from)
+            owned[advance.claim.partition]?.position.set(advance.to)
+            committed[TopicPartition(topic: configuration.topic, partition: advance.claim.partition)] = advance.to
+        }
+        commitToGroup(atOnce: false)
+    }
+
+    /// Stores what has been gathered, and waits for it.
+    private mutating func flush() throws {
+        try waitForWriter()
+        if gathered > 0, let next = spare {
+            submit(next)
+            try waitForWriter()
+        }
+    }
+
+    private mutating func waitForWriter() throws {
+        while !writer.isIdle || spare == nil {
+            if let outcome = writer.waitForOutcome(.milliseconds(200)) { try handle(outcome) }
+        }
+    }
+
+    // MARK: Owning
+
+    private mutating func handle(_ rebalance: KafkaRebalance) throws {
+        reclaimAt = nil
+        switch rebalance {
+        case .assigned(let places):
+            logger.info(
+                "partitions assigned",
+                ["kafka.topic": configuration.topic, "kafka.partitions": Self.list(places.map(\.partition))])
+            try waitForWriter()
+            try claim(places.map(\.partition))
+        case .revoked(let places, let lost):
+            logger.info(
+                "partitions revoked",
+                ["kafka.partitions": Self.list(places.map(\.partition)), "kafka.lost": "\(lost)"])
+            // Of lost partitions nothing more is stored; what is on its way already, the ledger decides.
+            if lost { try waitForWriter() } else { try flush() }
+            forgetPartitions()
+            try consumer.unassign()
+        }
+    }
+
+    private static func list(_ partitions: [Int32]) -> String {
+        partitions.sorted().map(String.init).joined(separator: ",")
+    }
+
+    private mutating func claim(_ partitions: [Int32]) throws {
+        writer.submit(.claim(partitions))
+        while true {
+            guard let outcome = writer.waitForOutcome(.milliseconds(200)) else { continue }
+            return try handle(outcome)
+        }
+    }
+
+    private mutating func begin(_ claims: [Claim]) throws {
+        forgetPartitions()
+        for claim in claims {
+            let position = metrics.nextOffset(claim.partition)
+            position.set(claim.nextOffset)
+            owned[claim.partition] = Owned(
+                claim: claim, expected: claim.nextOffset, batchStart: claim.nextOffset, position: position)
+        }
+        metrics.assignedPartitions.set(Int64(claims.count))
+        var offsets: [TopicPartition: Int64] = [:]
+        for claim in claims {
+            offsets[TopicPartition(topic: configuration.topic, partition: claim.partition)] = claim.nextOffset
+        }
+        try consumer.assign(offsets)
+    }
+
+    private mutating func forgetPartitions() {
+        owned = [:]
+        current = nil
+        filling.reset()
+        gathered = 0
+        metrics.assignedPartitions.set(0)
+    }
+
+    // MARK: Recovering
+
+    /// Goes on after a batch was not stored: what is in memory is dropped, and read again from where the ledger stands.
+    private mutating func recover(from error: any Error, returned stored: TransactionalWriter<Batch>.Stored?) throws {
+        if let stored {
+            stored.batch.reset()
+            spare = stored.batch
+        }
+        let partitions = Array(owned.keys)
+        if case LedgerError.fenced = error {
+            logger.warning("fenced: waiting for the group to say who owns what", ["error": "\(error)"])
+            forgetPartitions()
+            try consumer.unassign()
+            fencedPartitions = partitions
+            reclaimAt = .now + configuration.fencedPause
+        } else if let error = error as? PostgresError, error.isRetriable {
+            logger.warning("a batch was not stored; claiming anew", ["error": "\(error)"])
+            forgetPartitions()
+            try consumer.unassign()
+            if !partitions.isEmpty, !shutdown.isRequested { try claim(partitions) }
+        } else {
+            throw error
+        }
+        metrics.recoveries.increment()
+    }
+
+    /// The group has not moved the partitions since another member's claim: so they are this member's after all.
+    private mutating func reclaimIfDue() throws {
+        guard let time = reclaimAt, ContinuousClock.now >= time else { return }
+        reclaimAt = nil
+        try claim(fencedPartitions)
+    }
+
+    // MARK: Kafka's side
+
+    private mutating func handle(_ error: KafkaError, _ place: TopicPartition?) throws {
+        if let place, error.name == "_AUTO_OFFSET_RESET" || error.name == "OFFSET_OUT_OF_RANGE" {
+            storeCurrent()
+            throw LedgerError.recordsGone(
+                topic: place.topic, partition: place.partition, offset: owned[place.partition]?.expected ?? -1,
+                reason: error.reason)
+        }
+        guard !error.isFatal else { throw error }
+        logger.warning("Kafka error while reading; going on", ["error": "\(error)"])
+    }
+
+    /// Tells the group the positions now and then, so that Kafka's own tools show the lag. Nothing depends on it.
+    private mutating func commitToGroup(atOnce: Bool) {
+        guard !committed.isEmpty, atOnce || ContinuousClock.now - lastGroupCommit >= .seconds(1) else { return }
+        lastGroupCommit = .now
+        do {
+            try consumer.commitAsync(committed)
+        } catch {
+            logger.debug("the group's offsets were not committed", ["error": "\(error)"])
+        }
+        committed = [:]
+    }
+}

@@ -1,0 +1,88 @@
+import Kafka
+import Postgres
+import ServiceKit
+import TradeModel
+
+/// Reads a topic as a member of a consumer group, and has every record stored exactly once.
+///
+/// The reading thread polls, checks and gathers; the writer's thread stores. As soon as the writer is free, what has come
+/// in goes out: with little load a record waits for one commit, with much load batches grow by themselves. Any doubt ends
+/// in claiming anew and reading anew. The group's offsets are committed for displays of lag only.
+package final class TopicReader<Batch: TransactionalBatch>: Service {
+    package let name = "reader"
+    private let configuration: TopicReaderConfiguration
+    private let makeBatch: @Sendable () -> Batch
+    private let logger: Logger
+    private let metrics: TopicReaderMetrics
+
+    /// Makes a reader.
+    /// - Parameter makeBatch: makes the two batches that take turns.
+    package init(
+        _ configuration: TopicReaderConfiguration, logger: Logger, metrics: TopicReaderMetrics,
+        makeBatch: @escaping @Sendable () -> Batch
+    ) {
+        self.configuration = configuration
+        self.logger = logger
+        self.metrics = metrics
+        self.makeBatch = makeBatch
+    }
+
+    package func run(until shutdown: ShutdownSignal) throws {
+        let events = KafkaEvents(
+            log: { [logger] level, facility, message in
+                logger.log(LogLevel(level), "Kafka client", ["kafka.facility": facility, "kafka.message": message])
+            },
+            error: { [logger] error in logger.warning("Kafka error", ["error": "\(error)"]) })
+        let consumer = try KafkaConsumer(settings: configuration.kafka, events: events)
+        guard let cluster = try clusterID(consumer, shutdown) else { return }
+        let ledger = OffsetLedger(
+            reader: configuration.reader, topic: configuration.topic, cluster: cluster,
+            acceptsNewCluster: configuration.acceptsNewCluster)
+        let topic = configuration.topic
+        let writer = TransactionalWriter<Batch>(
+            ledger: ledger, database: configuration.database, logger: logger, commitTime: metrics.commitTime,
+            firstOffset: {
+                try consumer.watermarks(TopicPartition(topic: topic, partition: $0), timeout: .seconds(10)).low
+            },
+            onFinished: { consumer.wake() })
+        writer.start()
+        shutdown.onRequest {
+            writer.stop()
+            consumer.wake()
+        }
+        var reading = Reading(
+            consumer: consumer, writer: writer, configuration: configuration, logger: logger, metrics: metrics,
+            shutdown: shutdown, batches: (makeBatch(), makeBatch()))
+        try consumer.subscribe(topics: [topic])
+        logger.info(
+            "reading",
+            ["kafka.topic": topic, "kafka.cluster": cluster, "database": configuration.database.redactedDescription])
+        let result = Result { try reading.loop() }
+        writer.stop()
+        if !consumer.close(deadline: .seconds(5)) {
+            logger.warning("the consumer group was not left in time; its other members take over a little later")
+        }
+        try result.get()
+    }
+
+    /// The cluster's id, waited for until the brokers can be reached; nil when asked to stop meanwhile.
+    private func clusterID(_ consumer: KafkaConsumer, _ shutdown: ShutdownSignal) throws -> String? {
+        while !shutdown.isRequested {
+            do {
+                return try consumer.clusterID(timeout: .seconds(5))
+            } catch {
+                guard error.isRetriable else { throw error }
+                logger.warning(
+                    "waiting for Kafka", ["kafka.bootstrap": consumer.bootstrapServers, "error": "\(error)"])
+            }
+        }
+        return nil
+    }
+}
+
+extension LogLevel {
+    /// Kafka's own names for the same levels.
+    package init(_ level: KafkaLogLevel) {
+        self = LogLevel(rawValue: level.rawValue) ?? .info
+    }
+}

@@ -1,0 +1,21 @@
+import Kafka
+import Postgres
+
+/// What a reader gathers from the topic and stores in one transaction.
+///
+/// Two batches take turns: the reading thread fills one while the writing thread stores the other. A batch is touched by
+/// one thread at a time, so it needs no lock. It keeps its memory when it is emptied.
+package protocol TransactionalBatch: AnyObject, SendableMetatype {
+    /// Takes in one record. It must not fail: what cannot be stored is part of the batch as a rejection.
+    /// - Parameter id: the row id of the record's origin.
+    func append(_ record: borrowing KafkaRecord, id: Int64)
+
+    /// Whether there is room for more.
+    var isFull: Bool { get }
+
+    /// Stores everything inside the open transaction.
+    func write(to connection: inout PostgresConnection) throws(PostgresError)
+
+    /// Forgets everything, and keeps the memory.
+    func reset()
+}
