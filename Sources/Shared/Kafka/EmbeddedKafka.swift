@@ -7,6 +7,7 @@ internal import CLibrdkafka
 /// - a producer's retries can store a record twice, although the producer is idempotent;
 /// - a consumer that was stopped (SIGSTOP) past its session and goes on **ends this process**; killed ones do no harm;
 /// - joining a group takes 3 s, each later rebalance the session's time-out less a second;
+/// - asking for a topic that does not exist creates it, with four partitions;
 /// - no topics by `KafkaAdmin`, no TLS, no SASL, no static membership, no transactions, no search by time.
 ///
 /// It listens on ports of the system's choice on 127.0.0.1, open to every process of the machine. It ends with the last
@@ -18,10 +19,7 @@ package final class EmbeddedKafka: Sendable {
     private let brokers: Int32
 
     package init(brokers: Int = 1, events: KafkaEvents = KafkaEvents()) throws(KafkaError) {
-        var settings = KafkaSettings.client(bootstrapServers: "127.0.0.1:1")
-        // The host never connects anywhere.
-        settings["bootstrap.servers"] = nil
-        handle = try KafkaHandle(RD_KAFKA_PRODUCER, settings, events, isPolled: false)
+        handle = try KafkaHandle(RD_KAFKA_PRODUCER, KafkaSettings(), events, isPolled: false)
         self.brokers = Int32(clamping: brokers)
         guard let cluster = rd_kafka_mock_cluster_new(handle.pointer, self.brokers) else {
             throw KafkaError(RD_KAFKA_RESP_ERR__FAIL, "cannot start an embedded Kafka with \(brokers) brokers")
@@ -42,6 +40,11 @@ package final class EmbeddedKafka: Sendable {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
             throw KafkaError(code, "cannot create topic \(name): \(String(cString: rd_kafka_err2str(code)))")
         }
+    }
+
+    /// Denies a topic from now on as if it did not exist.
+    package func denyTopic(_ name: String) {
+        rd_kafka_mock_topic_set_error(cluster, name, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
     }
 
     /// Takes all brokers down, which cuts their connections, or up again on the same ports. Their records stay.

@@ -1,4 +1,5 @@
 internal import CLibrdkafka
+internal import Glibc
 
 /// What came of creating a topic.
 package enum TopicCreation: Sendable {
@@ -16,7 +17,7 @@ package struct KafkaAdmin: Sendable {
         self.cluster = cluster
     }
 
-    /// Creates a topic.
+    /// Creates a topic and waits until it can be found.
     ///
     /// - Parameters:
     ///   - replication: how many brokers keep each partition.
@@ -40,9 +41,9 @@ package struct KafkaAdmin: Sendable {
         } result: { event, count in
             rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), count)
         }
-        guard let failure else { return .created }
-        guard failure.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS.rawValue else { throw failure }
-        return .alreadyExists
+        if let failure, failure.code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS.rawValue { throw failure }
+        try awaitTopic(name, timeout)
+        return failure == nil ? .created : .alreadyExists
     }
 
     /// Deletes a topic with all its records.
@@ -56,6 +57,22 @@ package struct KafkaAdmin: Sendable {
             rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), count)
         }
         if let failure { throw failure }
+    }
+
+    /// The controller answers before its brokers know of the topic.
+    private func awaitTopic(_ name: String, _ timeout: Duration) throws(KafkaError) {
+        let end = ContinuousClock.now + timeout
+        while true {
+            do {
+                _ = try cluster.metadata(of: name, timeout: timeout)
+                return
+            } catch {
+                guard error.code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART.rawValue, ContinuousClock.now < end else {
+                    throw error
+                }
+                usleep(10_000)
+            }
+        }
     }
 
     /// Sends a request about one topic and waits for the answer; returns the topic's own error.

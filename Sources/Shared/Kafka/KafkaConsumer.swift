@@ -24,7 +24,8 @@ package enum KafkaPollOutcome: ~Copyable {
 /// A member of a consumer group that is told where to begin by `assign`.
 ///
 /// `subscribe`, `poll`, `assign` and `unassign` belong to one thread, the polling thread; everything else may be called
-/// from any. Between two polls nothing moves: no partition comes or goes.
+/// from any. Between two polls nothing moves: no partition comes or goes. Let go of without `close`, the member stays in
+/// the group until its session lapses.
 package final class KafkaConsumer: KafkaCluster {
     package let handle: KafkaHandle
     // The queue that `wake` rouses; gone once closed, as librdkafka demands before its own close.
@@ -116,6 +117,11 @@ package final class KafkaConsumer: KafkaCluster {
         return BoundedCall.run(within: deadline) { rd_kafka_consumer_close(handle.pointer) }
     }
 
+    private static let topicErrors = [
+        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
+        RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    ]
+
     private func releaseQueue() {
         queue.withLock {
             if let queue = $0 { rd_kafka_queue_destroy(queue.pointer) }
@@ -148,9 +154,9 @@ package final class KafkaConsumer: KafkaCluster {
         guard let topic = message.pointee.rkt else { return .failure(KafkaError(code, reason), at: nil) }
         let place = TopicPartition(
             topic: String(cString: rd_kafka_topic_name(topic)), partition: message.pointee.partition)
-        guard place.partition >= 0 else {
-            return .failure(KafkaError(code, "topic \(place.topic): \(reason)"), at: nil)
-        }
+        // An error about a whole topic says partition 0, and no offset.
+        let isAboutTopic = Self.topicErrors.contains(code) && message.pointee.offset == Int64(RD_KAFKA_OFFSET_INVALID)
+        guard !isAboutTopic else { return .failure(KafkaError(code, reason), at: nil) }
         return .failure(KafkaError(code, "\(place) at offset \(message.pointee.offset): \(reason)"), at: place)
     }
 }

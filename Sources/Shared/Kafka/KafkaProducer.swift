@@ -34,11 +34,13 @@ package final class KafkaProducer: KafkaCluster {
         return outstanding
     }
 
-    /// Gives up every record that is not acknowledged: each is handed to `KafkaEvents.deliveryFailure` before this
-    /// returns, with `_PURGE_QUEUE` if it was never sent and `_PURGE_INFLIGHT` if the broker may hold it.
-    package func purge() {
+    /// Gives up every record that is not acknowledged and hands each to `KafkaEvents.deliveryFailure`, with
+    /// `_PURGE_QUEUE` if it was never sent and `_PURGE_INFLIGHT` if the broker may hold it.
+    ///
+    /// - Returns: how many records are not handed back yet when the time is over.
+    package func purge(timeout: Duration) -> Int {
         rd_kafka_purge(handle.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
-        rd_kafka_flush(handle.pointer, 1000)
+        return flush(timeout: timeout)
     }
 
     /// The error after which this producer takes no more records and has to be replaced.

@@ -1,6 +1,9 @@
 /// Properties for librdkafka under its own names, in the order in which they are set; a later one may override.
 package struct KafkaSettings: Sendable, CustomStringConvertible {
-    private var properties: [(key: String, value: String)]
+    private var properties: [(key: String, value: String)] = []
+
+    /// No property at all: librdkafka's own defaults.
+    package init() {}
 
     /// The value of one property; setting it adds or replaces it, and `nil` leaves librdkafka its default.
     package subscript(key: String) -> String? {
@@ -34,7 +37,7 @@ package struct KafkaSettings: Sendable, CustomStringConvertible {
 extension KafkaSettings {
     /// For asking a cluster and creating topics: the properties that all clients share.
     package static func client(bootstrapServers: String) -> KafkaSettings {
-        KafkaSettings(properties: [
+        KafkaSettings().adding([
             ("bootstrap.servers", bootstrapServers),
             ("client.id", "tickstream"),
             ("socket.nagle.disable", "true"),
@@ -87,6 +90,8 @@ extension KafkaSettings {
     }
 
     private func adding(_ more: [(key: String, value: String)]) -> KafkaSettings {
-        KafkaSettings(properties: properties + more)
+        var settings = self
+        settings.properties += more
+        return settings
     }
 }
