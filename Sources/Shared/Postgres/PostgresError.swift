@@ -43,8 +43,8 @@ package struct PostgresError: Error, Sendable {
         case "57P01", "57P02", "57P03", "57P05":  // shutdown, crash, starting up, idle session ended
             return true
         default:
-            // Classes 08, connection, and 53, resources: connections, memory, disk.
-            return isConnectionLost || sqlState.hasPrefix("08") || sqlState.hasPrefix("53")
+            // Class 53 is resources: connections, memory, disk.
+            return isConnectionLost || sqlState.hasPrefix("53")
         }
     }
 

@@ -1,0 +1,55 @@
+import Postgres
+import Testing
+
+@Suite struct `A transaction` {
+    @Test func `keeps what was committed and drops what was rolled back`() throws {
+        var connection = try connect()
+        try connection.execute("CREATE TEMP TABLE t (n int)")
+        try connection.begin()
+        #expect(connection.transactionStatus == .inTransaction)
+        try connection.execute("INSERT INTO t VALUES (1)")
+        try connection.commit()
+        try connection.begin()
+        try connection.execute("INSERT INTO t VALUES (2)")
+        try connection.rollback()
+        #expect(connection.transactionStatus == .idle)
+        #expect(try connection.query("SELECT sum(n) FROM t").int64(0, 0) == 1)
+    }
+
+    @Test func `that failed makes COMMIT throw a distinct error`() throws {
+        var connection = try connect()
+        try connection.execute("CREATE TEMP TABLE t (n int)")
+        try connection.begin()
+        try connection.execute("INSERT INTO t VALUES (1)")
+        #expect(try failure { try connection.execute("SELECT 1/0") }.isDataError)
+        #expect(connection.transactionStatus == .failed)
+        let error = try failure { try connection.commit() }
+        #expect(error.isCommitOfFailedTransaction)
+        #expect(!error.isConnectionLost && !error.isRetriable && !error.isDataError)
+        #expect(try connection.query("SELECT count(*) FROM t").int64(0, 0) == 0)
+    }
+
+    @Test func `whose constraints fail at COMMIT throws the constraint's error`() throws {
+        var connection = try connect()
+        try connection.execute("CREATE TEMP TABLE t (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+        try connection.begin()
+        try connection.execute("INSERT INTO t VALUES (1), (1)")
+        let error = try failure { try connection.commit() }
+        #expect(error.sqlState == "23505" && error.isDataError && !error.isCommitOfFailedTransaction)
+        #expect(connection.transactionStatus == .idle)
+    }
+
+    @Test(arguments: [PostgresConnection.Isolation.readCommitted, .repeatableRead, .serializable])
+    func `has the isolation asked for`(isolation: PostgresConnection.Isolation) throws {
+        var connection = try connect()
+        try connection.begin(isolation)
+        let shown = try connection.query("SHOW transaction_isolation").string(0, 0)
+        #expect(shown == isolation.rawValue.lowercased())
+    }
+
+    @Test func `may be rolled back when there is none`() throws {
+        var connection = try connect()
+        try connection.rollback()
+        #expect(connection.transactionStatus == .idle)
+    }
+}
