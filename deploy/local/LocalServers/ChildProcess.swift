@@ -21,6 +21,16 @@ package final class ChildProcess: Sendable {
         case lines(@Sendable (String) -> Void)
     }
 
+    /// What ends a child whose parent died.
+    package enum DeathSignal: String, Sendable {
+        /// SIGKILL, which no program can ignore.
+        case kill = "KILL"
+        /// SIGQUIT: for PostgreSQL, which then ends its sessions and removes its shared memory.
+        case quit = "QUIT"
+
+        var number: Int32 { self == .kill ? SIGKILL : SIGQUIT }
+    }
+
     /// The program's path.
     package let program: String
     private let state: ChildState
@@ -38,7 +48,7 @@ package final class ChildProcess: Sendable {
         _ program: String, _ arguments: [String] = [],
         environment: [String: String] = ProcessInfo.processInfo.environment,
         workingDirectory: String? = nil, output: Output = .inherit, errors: Output? = nil,
-        user: String? = nil, deathSignal: Int32 = SIGKILL
+        user: String? = nil, deathSignal: DeathSignal = .kill
     ) throws(LocalServerError) {
         guard let path = Executable.find(program, environment: environment) else {
             throw LocalServerError(.missing, "cannot start \(program): no such program, or it is not executable")
@@ -46,7 +56,7 @@ package final class ChildProcess: Sendable {
         guard let setpriv = Executable.find("setpriv") else {
             throw LocalServerError(.missing, "setpriv is missing: install the Debian package util-linux")
         }
-        var command = [setpriv, "--pdeathsig", String(deathSignal)]
+        var command = [setpriv, "--pdeathsig", deathSignal.rawValue]
         if let user {
             command += ["--reuid", user, "--regid", String(try SystemUser(named: user).gid), "--init-groups"]
         }
@@ -64,7 +74,7 @@ package final class ChildProcess: Sendable {
         self.program = path
         switch spawned {
         case .success(let pid):
-            state = ChildState(pid: pid, deathSignal: deathSignal, readers: readers)
+            state = ChildState(pid: pid, deathSignal: deathSignal.number, readers: readers)
         case .failure(let error):
             throw LocalServerError.system("start \(path)", errno: error.code)
         }

@@ -136,7 +136,7 @@ package final class PostgresServer: Sendable {
         let arguments = all.sorted { $0.key < $1.key }.flatMap { ["-c", "\($0.key)=\($0.value)"] }
         let child = try ChildProcess(
             installation.program("postgres"), ["-D", data] + arguments, environment: Self.environment,
-            output: .file(logFile), user: systemUser?.name, deathSignal: SIGQUIT)
+            output: .file(logFile), user: systemUser?.name, deathSignal: .quit)
         process.withLock { $0 = child }
         try await child.becomesReady("PostgreSQL", log: log, limit: limit) {
             // What pg_ctl waits for: the process id in the first line of the lock file and its state in the eighth.
