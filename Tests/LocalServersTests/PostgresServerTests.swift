@@ -92,16 +92,25 @@ struct PostgresServerTests {
         await server.stop()
     }
 
-    @Test func `when the server's user cannot reach the directory, one that always is the same takes its place`() throws
+    @Test func `when the server's user cannot reach the directory, one that always is the same takes its place`()
+        async throws
     {
         guard geteuid() == 0 else { return }
         let folder = try TemporaryDirectory()
         chmod(folder.path, 0o700)
-        let server = try PostgresServer(directory: "\(folder.path)/pg", durability: .durable)
+        let path = "\(folder.path)/pg"
+        let server = try PostgresServer(directory: path, durability: .disposable)
+        defer { try? FileManager.default.removeItem(atPath: server.directory) }
         #expect(server.directory.hasPrefix("/var/tmp/tickstream-"))
-        #expect(
-            try PostgresServer(directory: "\(folder.path)/pg", durability: .durable).directory == server.directory)
-        #expect(
-            try PostgresServer(directory: "\(folder.path)/other", durability: .durable).directory != server.directory)
+        #expect(try PostgresServer(directory: "\(path)2", durability: .disposable).directory != server.directory)
+        try await server.start()
+        _ = try await query(server, "CREATE TABLE kept AS SELECT 42 AS answer")
+        await server.stop()
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: path) == server.directory)
+
+        let again = try PostgresServer(directory: path, durability: .disposable)
+        try await again.start()
+        #expect(try await query(again, "SELECT answer FROM kept") == "42")
+        await again.stop()
     }
 }

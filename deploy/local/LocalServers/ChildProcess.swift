@@ -3,9 +3,9 @@ import Glibc
 
 /// A program that this process started and that does not outlive it.
 ///
-/// The child has a process group of its own, so that Ctrl-C at the terminal reaches only the parent, which then stops its
-/// children in order. The kernel ends the child when the parent dies, even by SIGKILL. Dropping the last reference ends
-/// it too. Standard input is `/dev/null`, signals are at their defaults and no other descriptor is inherited.
+/// The child has a process group of its own, so that Ctrl-C at the terminal reaches only the parent, which then stops
+/// its children in order. The kernel ends the child when the parent dies, even by SIGKILL. Dropping the last reference
+/// ends it too. Standard input is `/dev/null`, signals are at their defaults and no other descriptor is inherited.
 ///
 /// Arguments are visible to every user of the machine: pass secrets in the environment or in a file.
 package final class ChildProcess: Sendable {

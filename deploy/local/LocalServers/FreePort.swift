@@ -22,7 +22,9 @@ package enum FreePort {
         withSocket(port) { socket, address, size in
             var yes: Int32 = 1
             setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-            return bind(socket, address, size) == 0 && listen(socket, 1) == 0
+            // Without listening: a child that is being started holds a copy of the descriptor until its exec, and a
+            // copy that listened would keep others from the port.
+            return bind(socket, address, size) == 0
         }
     }
 

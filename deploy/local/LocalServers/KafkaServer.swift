@@ -86,7 +86,8 @@ package final class KafkaServer: Sendable {
         let all = settings.merging([
             "process.roles": "broker,controller",
             "node.id": "1",
-            // The older form of the quorum's settings: every KRaft release knows it, and the port may change between runs.
+            // The older form of the quorum's settings: every KRaft release knows it, and the port may change from run
+            // to run.
             "controller.quorum.voters": "1@127.0.0.1:\(controllerPort)",
             "listeners": "PLAINTEXT://127.0.0.1:\(port),CONTROLLER://127.0.0.1:\(controllerPort)",
             "advertised.listeners": "PLAINTEXT://127.0.0.1:\(port)",

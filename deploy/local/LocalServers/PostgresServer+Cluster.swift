@@ -32,9 +32,15 @@ extension PostgresServer {
             else {
                 throw LocalServerError(
                     .invalid,
-                    "\(path) must be a directory of the user \(systemUser?.name ?? NSUserName()) with mode 0700: remove it or"
-                        + " name another one")
+                    "\(path) must be a directory of the user \(systemUser?.name ?? NSUserName()) with mode 0700:"
+                        + " remove it or name another one")
             }
+        }
+        if directory != requestedDirectory {
+            let parent = (requestedDirectory as NSString).deletingLastPathComponent
+            try? FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+            // For people, who look for it there; the server itself does without.
+            symlink(directory, requestedDirectory)
         }
     }
 

@@ -5,9 +5,9 @@ import Synchronization
 /// A private PostgreSQL cluster in a directory, on 127.0.0.1.
 ///
 /// PostgreSQL refuses to run as root: there it runs as the user `postgres`, elsewhere as oneself. A connection over TCP
-/// needs a generated password (SCRAM), since any user of the machine can reach the port, and PostgreSQL's superuser runs
-/// commands. It is kept in `passwordFile`, which the connection string names, so that neither holds a secret. The unix
-/// socket asks for none: it lies in a directory that only the server's user enters.
+/// needs a generated password (SCRAM), since any user of the machine can reach the port, and PostgreSQL's superuser
+/// runs commands. It is kept in `passwordFile`, which the connection string names without holding the secret. The
+/// unix socket asks for none: it lies in a directory that only the server's user enters.
 package final class PostgresServer: Sendable {
     /// What must survive.
     package enum Durability: Sendable {
@@ -32,6 +32,8 @@ package final class PostgresServer: Sendable {
     /// The directory of the unix socket.
     package let socketDirectory: String
 
+    /// The directory asked for; a link to `directory` when that is another one.
+    let requestedDirectory: String
     let installation: PostgresInstallation
     let systemUser: SystemUser?
     private let settings: [String: String]
@@ -44,7 +46,8 @@ package final class PostgresServer: Sendable {
     ///
     /// - Parameters:
     ///   - directory: Kept, and used again with its data. nil means a temporary one. When the user `postgres` cannot
-    ///     reach it (a checkout under /root), a directory of `/var/tmp` that belongs to this path takes its place.
+    ///     reach it (a checkout under /root), a directory of `/var/tmp` that belongs to this path takes its place, and
+    ///     the path becomes a link to it.
     ///   - port: nil means a free one.
     ///   - settings: More of PostgreSQL's settings, say `["max_connections": "20"]`.
     package init(
@@ -54,12 +57,13 @@ package final class PostgresServer: Sendable {
         systemUser = SystemUser.isRoot ? try SystemUser(named: "postgres") : nil
         var temporaries: [TemporaryDirectory] = []
         if let directory {
-            self.directory = Self.reachable(URL(fileURLWithPath: directory).standardizedFileURL.path, by: systemUser)
+            requestedDirectory = URL(fileURLWithPath: directory).standardizedFileURL.path
         } else {
             let temporary = try TemporaryDirectory(prefix: "tickstream-postgres")
             temporaries.append(temporary)
-            self.directory = "\(temporary.path)/cluster"
+            requestedDirectory = "\(temporary.path)/cluster"
         }
+        self.directory = Self.reachable(requestedDirectory, by: systemUser)
         self.port = if let port { port } else { try FreePort.find() }
         let socketName = "/socket/.s.PGSQL.\(self.port).lock"
         if self.directory.utf8.count + socketName.utf8.count <= 107 {
@@ -87,7 +91,8 @@ package final class PostgresServer: Sendable {
 
     /// Makes the cluster unless it is there, starts the server and returns when it accepts connections.
     ///
-    /// What a killed server left is no obstacle. - Throws: `.inUse` when a living server uses the directory.
+    /// What a killed server left is no obstacle.
+    /// - Throws: `.inUse` when a living server uses the directory, `.failed` with the end of its log when it ends.
     package func start(limit: Duration = .seconds(60)) async throws(LocalServerError) {
         guard pid == nil else { return }
         try prepareDirectories()
@@ -100,12 +105,11 @@ package final class PostgresServer: Sendable {
                 return
             } catch {
                 let text = log.text
-                // Sessions of a killed server need a moment to notice; PostgreSQL waits for the last one to go.
-                guard
-                    text.contains("pre-existing shared memory block")
-                        || text.contains("shared memory block is still in use"),
-                    ContinuousClock.now < deadline, !Task.isCancelled
-                else { throw text.contains("lock file \"postmaster.pid\" already exists") ? inUse() : error }
+                if text.contains("lock file \"postmaster.pid\" already exists") { throw inUse() }
+                // Sessions of a killed server need a moment to notice, and the new one must not start before they have.
+                guard text.contains("pre-existing shared memory block"), ContinuousClock.now < deadline,
+                    !Task.isCancelled
+                else { throw error }
                 try? await Task.sleep(for: .milliseconds(50))
             }
         }
@@ -152,10 +156,10 @@ package final class PostgresServer: Sendable {
 
     private func inUse() -> LocalServerError {
         let pid = lockFile().first.map(String.init) ?? "?"
-        let name = (try? String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8)) ?? "unknown"
+        let name = (try? String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8)) ?? "unknown\n"
         return LocalServerError(
             .inUse,
-            "\(data) is in use by process \(pid) (\(name.trimmingCharacters(in: .whitespacesAndNewlines))): stop it first;"
+            "\(data) is in use by process \(pid) (\(name.dropLast())): stop it first;"
                 + " if that process is no PostgreSQL server, remove \(data)/postmaster.pid")
     }
 }

@@ -24,8 +24,8 @@ struct ServerLog {
 }
 
 extension ChildProcess {
-    /// Polls until `isReady`. When the server ends, or `limit` passes, or the task is cancelled, the server is ended and
-    /// the error names the cause and the last lines of the log.
+    /// Polls until `isReady`. When the server ends, or `limit` passes, or the task is cancelled, the server is ended
+    /// and the error names the cause and the last lines of the log.
     func becomesReady(
         _ name: String, log: ServerLog, limit: Duration, isReady: () -> Bool
     ) async throws(LocalServerError) {
@@ -41,7 +41,7 @@ extension ChildProcess {
         let status = await wait()
         throw LocalServerError(
             .failed,
-            "\(name) \(status.map(String.init(describing:)) ?? "ended") at its start; the end of \(log.path):\n\(log.tail)"
+            "\(name) \(status?.description ?? "ended") at its start; the end of \(log.path):\n\(log.tail)"
         )
     }
 }

@@ -18,19 +18,23 @@ struct SystemUser {
 
     static var isRoot: Bool { geteuid() == 0 }
 
-    /// True when every folder on the way to `path` lets this user pass, by its owner, its main group or by all.
+    /// True when every folder above `path` lets this user pass, by its owner, its main group or by all.
     func canReach(_ path: String) -> Bool {
-        var folder = URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
+        var folder = URL(fileURLWithPath: path).standardizedFileURL.deletingLastPathComponent()
+            .resolvingSymlinksInPath()
         while folder.path != "/" {
+            if !canPass(folder.path) { return false }
             folder.deleteLastPathComponent()
-            var entry = stat()
-            guard stat(folder.path, &entry) == 0 else { continue }
-            let isOpen =
-                entry.st_uid == uid
-                ? entry.st_mode & S_IXUSR != 0
-                : entry.st_gid == gid ? entry.st_mode & S_IXGRP != 0 : entry.st_mode & S_IXOTH != 0
-            if !isOpen { return false }
         }
         return true
+    }
+
+    /// True for a folder that does not exist yet: who makes it decides.
+    private func canPass(_ folder: String) -> Bool {
+        var entry = stat()
+        guard stat(folder, &entry) == 0 else { return true }
+        if entry.st_uid == uid { return entry.st_mode & S_IXUSR != 0 }
+        if entry.st_gid == gid { return entry.st_mode & S_IXGRP != 0 }
+        return entry.st_mode & S_IXOTH != 0
     }
 }

@@ -9,7 +9,7 @@ package final class TemporaryDirectory: Sendable {
     package let path: String
     private let isKept: Bool
 
-    /// Makes a directory `<parent>/<prefix>-XXXXXX`; `parent` is the system's temporary directory unless told otherwise.
+    /// Makes a directory `<parent>/<prefix>-XXXXXX`; `parent` is the system's temporary one unless told otherwise.
     package init(
         prefix: String = "tickstream", in parent: String = NSTemporaryDirectory(), keep: Bool = false
     ) throws(LocalServerError) {

@@ -1,0 +1,59 @@
+# The one entrance, for people and for CI: `make help` lists what there is.
+#
+# Settings go on the command line or into the environment: KAFKA_HOME, KAFKA_BOOTSTRAP_SERVERS, FINNHUB_TOKEN_FILE,
+# SYMBOLS, RATE, TRADES. Make hands both on to the programs.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run clean-run test test-kafka e2e bench lint format clean
+
+TRADES ?= 100000
+
+ifdef KAFKA_HOME
+override KAFKA_HOME := $(shell realpath -m -- "$(KAFKA_HOME)")
+export KAFKA_HOME
+endif
+
+SWIFT_FILES := Package.swift Sources Tests deploy
+# The suites that talk to a broker.
+KAFKA_TESTS := KafkaTests|ExactlyOnceTests|LocalServersTests|IntegrationTests|EndToEndTests
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Debian packages (as root), a word where Swift comes from
+	@deploy/local/setup.sh
+
+build: setup ## build all programs (release)
+	swift build -c release
+
+run: build ## run the whole pipeline here; with KAFKA_HOME=… or KAFKA_BOOTSTRAP_SERVERS=… on a real Kafka
+	@exec .build/release/local-pipeline
+
+clean-run: ## forget the data of make run
+	@deploy/local/clean-run.sh
+
+test: setup ## run all tests, on the embedded broker
+	swift build --build-tests
+	env -u KAFKA_HOME -u KAFKA_BOOTSTRAP_SERVERS swift test --skip-build
+
+test-kafka: setup ## run the tests that talk to a broker on a real Kafka: make test-kafka KAFKA_HOME=…
+	@test -n "$$KAFKA_HOME" || { echo "KAFKA_HOME=… must name an unpacked Kafka distribution" >&2; exit 1; }
+	@deploy/local/setup.sh java
+	swift build --build-tests
+	swift test --skip-build --filter '^($(KAFKA_TESTS))\.'
+
+e2e: setup ## send TRADES=100000 trades from feed to tables and compare
+	swift build --build-tests
+	TICKSTREAM_E2E_TRADES=$(TRADES) swift test --skip-build --filter '^EndToEndTests\.'
+
+bench: build ## measure throughput and latency
+	@exec .build/release/bench
+
+lint: ## check the format
+	swift format lint --strict --parallel --recursive $(SWIFT_FILES)
+
+format: ## mend the format
+	swift format --in-place --parallel --recursive $(SWIFT_FILES)
+
+clean: ## remove what was built
+	rm -rf .build

@@ -1,0 +1,58 @@
+#!/bin/sh
+# setup.sh [java]: installs what building, testing and running on this machine needs and is missing (with "java" a
+# Java runtime as well, for a real Kafka). Quick when nothing is. Only root can install: others are told the command.
+set -eu
+
+missing=
+need() { # need PACKAGE CHECK...: wants the package unless the check succeeds
+    package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+have() { command -v "$1"; }
+have_server() {
+    for program in /usr/lib/postgresql/*/bin/postgres; do
+        [ -x "$program" ] && return
+    done
+    have postgres
+}
+
+need pkg-config have pkg-config
+need librdkafka-dev pkg-config --exists rdkafka
+need libpq-dev pkg-config --exists libpq
+need libwebsockets-dev pkg-config --exists libwebsockets
+need postgresql have_server
+need postgresql-client have psql
+need kcat have kcat
+need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
+need util-linux have setpriv
+[ "${1:-}" != java ] || need default-jre-headless have "${JAVA_HOME:+$JAVA_HOME/bin/}java"
+
+if [ -n "$missing" ]; then
+    command="apt-get install --no-install-recommends$missing"
+    if ! have apt-get >/dev/null; then
+        echo "These Debian packages, or what stands for them on this system, are missing:$missing" >&2
+        exit 1
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "Some packages are missing. Please run: sudo $command" >&2
+        exit 1
+    fi
+    echo "Installing:$missing"
+    # Debian starts a cluster of its own when it installs the server. Nobody asked for one here, so not this time.
+    folder=/etc/postgresql-common/createcluster.d
+    if [ ! -e "$folder" ] && ! have_server >/dev/null; then
+        trap 'rm -rf "$folder"' EXIT
+        mkdir -p "$folder"
+        echo 'create_main_cluster = false' >"$folder/tickstream.conf"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -q -o DPkg::Lock::Timeout=120 update
+    # shellcheck disable=SC2086 # one word a package
+    apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends $missing
+fi
+
+if ! have swift >/dev/null; then
+    echo "Swift is missing: install version 6.2 or later from https://www.swift.org/install/linux" >&2
+    exit 1
+fi
