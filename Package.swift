@@ -62,13 +62,14 @@ let package = Package(
                 .embedInCode("0003_kpis.sql"),
             ],
             swiftSettings: settings),
-        shared("ExactlyOnce", ["Kafka", "Postgres", "ServiceKit", "Migrations"]),
+        shared("KafkaService", ["Kafka", "ServiceKit"]),
+        shared("ExactlyOnce", ["Kafka", "KafkaService", "Postgres", "ServiceKit", "Migrations"]),
 
-        program("Producer", ["TradeModel", "Kafka", "WebSocket"]),
-        program("Consumer", ["TradeModel", "Kafka", "Postgres", "ExactlyOnce", "Migrations"]),
-        program("KPIService", ["TradeModel", "Kafka", "Postgres", "ExactlyOnce"]),
+        program("Producer", ["TradeModel", "Kafka", "KafkaService", "WebSocket"]),
+        program("Consumer", ["TradeModel", "Kafka", "KafkaService", "Postgres", "ExactlyOnce", "Migrations"]),
+        program("KPIService", ["TradeModel", "Kafka", "KafkaService", "Postgres", "ExactlyOnce"]),
         program("FeedSimulator", ["TradeModel", "WebSocket"]),
-        program("DevBroker", ["Kafka"]),
+        program("DevBroker", ["Kafka", "KafkaService"]),
 
         // What `make run`, the tests and the benchmarks start on one machine.
         .target(

@@ -1,4 +1,5 @@
 import Kafka
+import KafkaService
 import Postgres
 import ServiceKit
 import TradeModel
@@ -28,13 +29,9 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
     }
 
     package func run(until shutdown: ShutdownSignal) throws {
-        let events = KafkaEvents(
-            log: { [logger] level, facility, message in
-                logger.log(LogLevel(level), "Kafka client", ["kafka.facility": facility, "kafka.message": message])
-            },
-            error: { [logger] error in logger.warning("Kafka error", ["error": "\(error)"]) })
-        let consumer = try KafkaConsumer(settings: configuration.kafka, events: events)
+        let consumer = try KafkaConsumer(settings: configuration.kafka, events: KafkaEvents(logger: logger))
         guard let cluster = try clusterID(consumer, shutdown) else { return }
+        warnOfEmbeddedBroker(cluster: cluster, logger: logger)
         let ledger = OffsetLedger(
             reader: configuration.reader, topic: configuration.topic, cluster: cluster,
             acceptsNewCluster: configuration.acceptsNewCluster)
@@ -77,12 +74,5 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
             }
         }
         return nil
-    }
-}
-
-extension LogLevel {
-    /// Kafka's own names for the same levels.
-    package init(_ level: KafkaLogLevel) {
-        self = LogLevel(rawValue: level.rawValue) ?? .info
     }
 }

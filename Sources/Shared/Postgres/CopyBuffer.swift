@@ -14,6 +14,7 @@ package struct CopyBuffer: ~Copyable, Sendable {
     /// The complete rows.
     package private(set) var rowCount = 0
     private var rowStart = 0
+    private var stamps: [Int] = []
     private var columns = 0
 
     /// An empty buffer; `capacity` bytes are allocated now, more when needed.
@@ -41,12 +42,25 @@ package struct CopyBuffer: ~Copyable, Sendable {
     /// Takes back the row that was begun and not ended.
     package mutating func discardRow() {
         fields.truncate(to: rowStart)
+        while let last = stamps.last, last >= rowStart { stamps.removeLast() }
+    }
+
+    /// Writes a `timestamptz` field whose value is known only when the rows are sent: `stamp` enters it.
+    package mutating func stampedTimestamptz() {
+        stamps.append(fields.byteCount)
+        fields.int8(0)
+    }
+
+    /// Enters the moment into all fields left open by `stampedTimestamptz`.
+    package mutating func stamp(microsecondsSince1970: Int64) throws(PostgresError) {
+        for place in stamps { try fields.storeTimestamptz(microsecondsSince1970: microsecondsSince1970, at: place) }
     }
 
     /// Empties the buffer and keeps its memory.
     package mutating func reset() {
         fields.truncate(to: 0)
         rowCount = 0
+        stamps.removeAll(keepingCapacity: true)
     }
 
     /// Lends the bytes of the rows, without header and trailer.

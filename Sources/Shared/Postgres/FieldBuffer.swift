@@ -35,9 +35,9 @@ package struct FieldBuffer: ~Copyable, @unchecked Sendable {
         byteCount += MemoryLayout<Integer>.size
     }
 
-    /// Overwrites four bytes that are there already.
-    mutating func store(_ value: Int32, at offset: Int) {
-        base.storeBytes(of: value.bigEndian, toByteOffset: offset, as: Int32.self)
+    /// Overwrites bytes that are there already.
+    mutating func store<Integer: FixedWidthInteger>(_ value: Integer, at offset: Int) {
+        base.storeBytes(of: value.bigEndian, toByteOffset: offset, as: Integer.self)
     }
 
     /// Makes room for at least `count` bytes and returns where they go.
@@ -112,7 +112,17 @@ extension FieldBuffer {
     ///
     /// - Throws: a data error (22008) for what lies before PostgreSQL's calendar; its end is beyond 64 bits.
     package mutating func timestamptz(microsecondsSince1970: Int64) throws(PostgresError) {
-        /// PostgreSQL counts from 2000-01-01, and from 24 November of 4714 BC on.
+        fixed(try Self.timestamptz(microsecondsSince1970))
+    }
+
+    /// Overwrites the value of a `timestamptz` field that begins at `offset`.
+    mutating func storeTimestamptz(microsecondsSince1970: Int64, at offset: Int) throws(PostgresError) {
+        store(try Self.timestamptz(microsecondsSince1970), at: offset + 4)
+    }
+
+    /// PostgreSQL counts from 2000-01-01, and from 24 November of 4714 BC on.
+    @inline(__always)
+    private static func timestamptz(_ microsecondsSince1970: Int64) throws(PostgresError) -> Int64 {
         let epoch: Int64 = 946_684_800_000_000
         let first: Int64 = -211_813_488_000_000_000 + epoch
         guard microsecondsSince1970 >= first else {
@@ -120,6 +130,6 @@ extension FieldBuffer {
                 sqlState: PostgresError.timestampOutOfRange,
                 message: "timestamp out of range: \(microsecondsSince1970) microseconds since 1970")
         }
-        fixed(microsecondsSince1970 - epoch)
+        return microsecondsSince1970 - epoch
     }
 }

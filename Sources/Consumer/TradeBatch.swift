@@ -1,0 +1,107 @@
+import ExactlyOnce
+import Kafka
+import Postgres
+import ServiceKit
+import TradeModel
+
+/// Trades on their way into `trade_data_finhub`, and records that are none on their way into `rejected_trade`.
+///
+/// Records are parsed and encoded straight into COPY's binary form as they come in; nothing is kept of them besides.
+final class TradeBatch: TransactionalBatch {
+    /// Rows that one transaction stores at most: beyond this, COPY gains no speed.
+    static let maximumRows = 20_000
+    /// And bytes, for records with long conditions.
+    static let maximumBytes = 16 << 20
+
+    private var trades = CopyBuffer(capacity: 1 << 20)
+    private var rejected = CopyBuffer(capacity: 1 << 12)
+    private let metrics: ConsumerMetrics
+
+    init(metrics: ConsumerMetrics) {
+        self.metrics = metrics
+    }
+
+    var isFull: Bool {
+        trades.rowCount + rejected.rowCount >= Self.maximumRows
+            || trades.byteCount + rejected.byteCount >= Self.maximumBytes
+    }
+
+    func append(_ record: borrowing KafkaRecord, id: Int64) {
+        let bytes = record.value
+        do throws(RejectionReason) {
+            let parsed = try TradeRecord(json: bytes.bindMemory(to: UInt8.self).span)
+            try append(parsed, bytes, record, id)
+        } catch {
+            reject(record, id: id, error)
+        }
+    }
+
+    private func append(
+        _ parsed: TradeRecord, _ bytes: UnsafeRawBufferPointer, _ record: borrowing KafkaRecord, _ id: Int64
+    ) throws(RejectionReason) {
+        trades.beginRow(columns: 14)
+        do throws(PostgresError) {
+            trades.fields.int8(id)
+            parsed.trade.symbol.withBytes { trades.fields.bytes($0) }
+            try trades.fields.numeric(parsed.trade.price)
+            try trades.fields.timestamptz(parsed.trade.time)
+            try trades.fields.numeric(parsed.trade.volume)
+            if parsed.trade.conditions.isEmpty {
+                trades.fields.null()
+            } else {
+                trades.fields.bytes(parsed.trade.conditions.bytes(in: bytes))
+            }
+            try trades.fields.timestamptz(parsed.toKafka)
+            try trades.fields.timestamptz(Timestamp.now())
+            trades.stampedTimestamptz()
+            trades.fields.int4(record.partition)
+            trades.fields.int8(record.offset)
+            parsed.source.withBytes { trades.fields.bytes($0) }
+            trades.fields.int8(parsed.sequence)
+            trades.fields.int4(parsed.repeats)
+        } catch {
+            trades.discardRow()
+            throw .refusedByDatabase
+        }
+        trades.endRow()
+    }
+
+    private func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason) {
+        rejected.beginRow(columns: 7)
+        rejected.fields.int8(id)
+        rejected.fields.text(record.topic)
+        rejected.fields.int4(record.partition)
+        rejected.fields.int8(record.offset)
+        rejected.fields.text(reason.rawValue)
+        rejected.fields.bytes(record.value)
+        rejected.stampedTimestamptz()
+        rejected.endRow()
+        metrics.rejected(reason)
+    }
+
+    func write(to connection: inout PostgresConnection) throws(PostgresError) {
+        let now = Timestamp.now().microseconds
+        if trades.rowCount > 0 {
+            try trades.stamp(microsecondsSince1970: now)
+            try connection.copyIn(Self.copyTrades, rows: trades)
+        }
+        if rejected.rowCount > 0 {
+            try rejected.stamp(microsecondsSince1970: now)
+            try connection.copyIn(Self.copyRejected, rows: rejected)
+        }
+    }
+
+    func reset() {
+        trades.reset()
+        rejected.reset()
+    }
+
+    private static let copyTrades = """
+        COPY trade_data_finhub (id, symbol, price, "timestamp", volume, conditions, to_kafka, to_consumer, to_db,
+            kafka_partition, kafka_offset, source, sequence, repeat) FROM STDIN (FORMAT binary)
+        """
+    private static let copyRejected = """
+        COPY rejected_trade (id, topic, kafka_partition, kafka_offset, reason, payload, rejected_at)
+            FROM STDIN (FORMAT binary)
+        """
+}

@@ -1,0 +1,42 @@
+import ExactlyOnce
+import ServiceKit
+
+private let group = Setting<String>(
+    "kpi-group", default: "kpi-service", help: "The consumer group whose members share the partitions.")
+
+private let commitInterval = Setting<Int>(
+    "commit-interval", default: "100", unit: "milliseconds",
+    help: "The least time between two commits: what comes in meanwhile is folded into one change a symbol and window.",
+    rule: { 0...10_000 ~= $0 ? nil : "must be from 0 to 10000" })
+
+/// The program's settings and commands.
+let kpiServiceProgram = Program(
+    name: "kpi-service",
+    summary: "Folds the trades of the topic into the rollups that the KPI tables read, each exactly once.",
+    settings: TopicReaderOptions.all + [group, commitInterval],
+    commands: [
+        Program.Command("", "Read the topic and keep the rollups, until SIGTERM.", run: fold),
+        Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
+    ])
+
+private func readerConfiguration(_ configuration: Configuration) throws -> TopicReaderConfiguration {
+    try TopicReaderOptions.reader(
+        "kpi-service", group: group, configuration, commitInterval: .milliseconds(configuration[commitInterval]))
+}
+
+@Sendable
+private func fold(_ configuration: Configuration, _ logger: Logger) throws {
+    let metrics = MetricsRegistry()
+    let reading = try readerConfiguration(configuration)
+    try requireSchema(of: reading.database)
+    let rejected = metrics.counter("records_rejected_total", "Records that are no trades and count in no rollup")
+    let reader = TopicReader(reading, logger: logger, metrics: TopicReaderMetrics(metrics)) {
+        RollupBatch(rejected: rejected)
+    }
+    try ServiceGroup([reader], logger: logger).run()
+}
+
+@Sendable
+private func check(_ configuration: Configuration, _ logger: Logger) throws {
+    try readerConfiguration(configuration).check(logger)
+}

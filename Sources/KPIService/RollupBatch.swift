@@ -1,0 +1,47 @@
+import ExactlyOnce
+import Kafka
+import Postgres
+import ServiceKit
+import TradeModel
+
+/// Trades on their way into the rollup tables.
+///
+/// Records that are no trades count in no rollup; the consumer stores them in `rejected_trade`.
+final class RollupBatch: TransactionalBatch {
+    /// Symbols times seconds that one transaction merges at most.
+    static let maximumRollups = 20_000
+    /// Trades, so that a busy second does not hold back the position for long.
+    static let maximumTrades = 500_000
+
+    private var fold = RollupFold()
+    private var trades = 0
+    private let rejected: Counter
+    private let merge = RollupMerge()
+
+    init(rejected: Counter) {
+        self.rejected = rejected
+    }
+
+    var isFull: Bool { fold.count >= Self.maximumRollups || trades >= Self.maximumTrades }
+
+    func append(_ record: borrowing KafkaRecord, id: Int64) {
+        do throws(RejectionReason) {
+            fold.add(try TradeRecord(json: record.value.bindMemory(to: UInt8.self).span).trade, id: id)
+            trades += 1
+        } catch {
+            rejected.increment()
+        }
+    }
+
+    func write(to connection: inout PostgresConnection) throws(PostgresError) {
+        guard fold.count > 0 else { return }
+        for grain in Grain.allCases {
+            try merge.merge(fold.rollups(of: grain), into: grain, &connection)
+        }
+    }
+
+    func reset() {
+        fold.reset()
+        trades = 0
+    }
+}

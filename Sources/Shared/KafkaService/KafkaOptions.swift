@@ -1,0 +1,43 @@
+import Kafka
+import ServiceKit
+
+/// The settings about Kafka that all programs share.
+package enum KafkaOptions {
+    package static let bootstrapServers = Setting<String>(
+        "kafka-bootstrap-servers", isRequired: true, help: "Kafka's brokers as host:port, with commas between them.",
+        rule: { $0.split(separator: ",").isEmpty ? "must name at least one broker as host:port" : nil })
+    package static let propertiesFile = Setting<String>(
+        "kafka-properties-file",
+        help: "A file of further librdkafka properties as key=value lines, such as those of TLS and SASL.")
+    package static let topic = Setting<String>("trades-topic", default: "trades", help: "The topic of the trades.")
+
+    package static let all: [any AnySetting] = [bootstrapServers, propertiesFile, topic]
+
+    /// Puts the properties of the file, when there is one, over those that a program sets itself.
+    /// - Throws: when the file cannot be read, or a line is no property; values are never shown.
+    package static func complete(_ settings: KafkaSettings, from configuration: Configuration) throws -> KafkaSettings {
+        guard let path = configuration[optional: propertiesFile] else { return settings }
+        var settings = settings
+        for (index, line) in try readTextFile(path).split(separator: "\n", omittingEmptySubsequences: false)
+            .enumerated()
+        {
+            let content = line.filter { $0 != "\r" }.drop { $0 == " " || $0 == "\t" }
+            if content.isEmpty || content.hasPrefix("#") { continue }
+            let parts = content.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2 else {
+                throw ConfigurationError("\(path), line \(index + 1): expected property=value")
+            }
+            let key = String(parts[0]).trimmed
+            settings[key] = String(parts[1]).trimmed
+        }
+        return settings
+    }
+}
+
+extension String {
+    /// The text without blanks around it.
+    fileprivate var trimmed: String {
+        let blanks: Set<Character> = [" ", "\t"]
+        return String(drop { blanks.contains($0) }.reversed().drop { blanks.contains($0) }.reversed())
+    }
+}
