@@ -1,0 +1,154 @@
+internal import CLibwebsockets
+import Glibc
+
+/// A WebSocket client on one thread: one connection at a time, dialled anew by ``connect()`` as often as the program likes.
+///
+/// `run()` blocks the thread that calls it, which becomes the loop thread. `stop()` and `wake()` may be called from any
+/// thread; everything else, and every call to the handler, happens on the loop thread. That rule is what makes the
+/// unchecked `Sendable` safe. The client never reconnects by itself.
+package final class WebSocketClient: @unchecked Sendable {
+    /// How far a connection has come.
+    enum Phase {
+        case idle
+        case resolving
+        case connecting
+        case handshaking
+        case open
+        case closing
+        /// Over, but the handler does not know yet.
+        case ended
+    }
+
+    /// How long a peer has to answer a close frame.
+    static let closeTimeout = Duration.seconds(2)
+
+    let configuration: WebSocketClientConfiguration
+    let handler: any WebSocketClientHandler
+    private(set) var loop: EventLoop! = nil
+
+    var phase = Phase.idle
+    /// The connection, from the call that dials until it is over.
+    var wsi: OpaquePointer?
+    /// What ended the connection, as soon as that is known.
+    var cause: WebSocketClosure.Cause?
+    var wasOpen = false
+    var isPaused = false
+    var assembler: MessageAssembler
+    var outgoing: ClientQueue
+    /// Why the certificate was refused, noted while TLS is set up.
+    var certificateFault: String?
+    var lookup: NameLookup?
+    /// The addresses still to be tried.
+    var addresses: ArraySlice<String> = []
+
+    var deadline: LoopTimer! = nil
+    var idleCheck: LoopTimer! = nil
+    var nextAttempt: LoopTimer! = nil
+    var delivery: LoopTimer! = nil
+
+    /// Sets a client up without connecting. The client keeps the handler.
+    package init(
+        _ configuration: WebSocketClientConfiguration, handler: sending any WebSocketClientHandler
+    ) throws(WebSocketError) {
+        self.configuration = configuration
+        self.handler = handler
+        assembler = MessageAssembler(limit: configuration.maxMessageBytes)
+        outgoing = ClientQueue(limit: configuration.maxQueuedBytes)
+        loop = try Self.makeLoop(configuration, driver: self)
+        deadline = loop.makeTimer { [unowned self] in deadlinePassed() }
+        idleCheck = loop.makeTimer { [unowned self] in checkIdle() }
+        nextAttempt = loop.makeTimer { [unowned self] in dial() }
+        delivery = loop.makeTimer { [unowned self] in deliverClosure() }
+    }
+
+    deinit {
+        loop?.discard()
+    }
+
+    /// Serves the connection and the timers on the calling thread until ``stop()``. Once for each client.
+    package func run() { loop.run() }
+
+    /// Makes ``run()`` return soon, closing a connection without waiting for the peer. Any thread.
+    package func stop() { loop.stop() }
+
+    /// Has the handler's `woken` called on the loop thread. Any thread.
+    package func wake() { loop.wake() }
+
+    /// Has the handler's `timer` called after a delay; a timer with the same token is moved. Loop thread.
+    package func schedule(after delay: Duration, token: Int) { loop.schedule(after: delay, token: token) }
+
+    /// Stops the timer with a token. Loop thread.
+    package func cancel(token: Int) { loop.cancel(token: token) }
+
+    /// Whether messages can be sent. Loop thread.
+    package var isOpen: Bool { phase == .open }
+
+    /// Queues a text message.
+    ///
+    /// - Returns: false when no connection is open or the queue is full; nothing is queued then. Loop thread.
+    package func send(_ text: String) -> Bool {
+        guard phase == .open, outgoing.append(text) else { return false }
+        lws_callback_on_writable(wsi)
+        return true
+    }
+
+    /// Ends the connection with a close frame, after what is queued; an attempt to connect is broken off. Loop thread.
+    package func close(code: UInt16 = 1000) {
+        switch phase {
+        case .open:
+            beginClosing(.closedByClient(code: code))
+            lws_callback_on_writable(wsi)
+        case .resolving, .connecting, .handshaking:
+            abandon(.closedByClient(code: code))
+        case .idle, .closing, .ended:
+            break
+        }
+    }
+
+    /// Stops reading: what the server sends waits in the kernel's buffers, and then at the server. Loop thread.
+    package func pauseReceiving() {
+        guard phase == .open, !isPaused else { return }
+        isPaused = true
+        lws_rx_flow_control(wsi, 0)
+    }
+
+    /// Reads on after ``pauseReceiving()``. Loop thread.
+    package func resumeReceiving() {
+        guard phase == .open, isPaused else { return }
+        isPaused = false
+        lws_rx_flow_control(wsi, 1)
+        armIdleCheck()
+    }
+
+    private static func makeLoop(
+        _ configuration: WebSocketClientConfiguration, driver: any EventLoopDriver
+    ) throws(WebSocketError) -> EventLoop {
+        if let file = configuration.certificateAuthorityFile, access(file, R_OK) != 0 {
+            throw WebSocketError(
+                code: .setupFailed,
+                message: "the certificate authority file \(file) cannot be read: \(String(cString: strerror(errno)))")
+        }
+        return try EventLoop(driver: driver) { info, loop in
+            info.port = CONTEXT_PORT_NO_LISTEN
+            info.fd_limit_per_thread = 8
+            info.retry_and_idle_policy = UnsafePointer(Self.noKeepAlive)
+            // The deadline is this client's own: lws' limits for each step must not come before it.
+            let seconds = UInt32(clamping: configuration.handshakeTimeout.components.seconds + 2)
+            info.timeout_secs = seconds
+            info.connect_timeout_secs = seconds
+            // An address without a port: the only way to have the environment's http_proxy ignored.
+            if !configuration.usesProxy { info.http_proxy_address = loop.keep(":0") }
+            if configuration.url.isSecure {
+                info.options |= UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
+                info.client_ssl_ca_filepath = configuration.certificateAuthorityFile.map(loop.keep)
+            }
+        }
+    }
+
+    /// No pings and no hang-up by libwebsockets: it counts only pongs as life, this client counts every byte.
+    private nonisolated(unsafe) static let noKeepAlive: UnsafeMutablePointer<lws_retry_bo_t> = {
+        let policy = UnsafeMutablePointer<lws_retry_bo_t>.allocate(capacity: 1)
+        policy.initialize(to: lws_retry_bo_t())
+        return policy
+    }()
+}
