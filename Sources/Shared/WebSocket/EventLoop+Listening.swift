@@ -31,10 +31,9 @@ extension EventLoop {
         }
     }
 
-    /// The port that the loop listens on.
+    /// The port that a listening loop listens on, before it has ended.
     var port: UInt16 {
-        guard let context, let vhost = lws_get_vhost_by_name(context, "default") else { return 0 }
-        return UInt16(truncatingIfNeeded: lws_get_vhost_listen_port(vhost))
+        UInt16(truncatingIfNeeded: lws_get_vhost_listen_port(vhost))
     }
 
     /// Binds a socket of its own first, because libwebsockets tells its log alone why it could not.

@@ -6,14 +6,24 @@ import Synchronization
 protocol EventLoopDriver: AnyObject {
     /// The loop thread has entered ``EventLoop/run()``.
     func loopStarted()
-    /// ``EventLoop/wake()`` was called.
-    func loopWoken()
+    /// ``EventLoop/wake(_:)`` was called, for each of these reasons at least once.
+    func loopWoken(_ reasons: WakeReasons)
     /// A timer set by token is due.
     func loopTimer(_ token: Int)
     /// An event of a connection; what is returned goes back to libwebsockets (-1 closes).
     func handle(_ event: LoopEvent) -> Int32
     /// The loop has ended and every connection with it.
     func loopStopped()
+}
+
+/// Why a loop was woken.
+struct WakeReasons: OptionSet {
+    let rawValue: UInt8
+
+    /// The program asked for it.
+    static let program = WakeReasons(rawValue: 1)
+    /// A name look-up is over.
+    static let lookup = WakeReasons(rawValue: 2)
 }
 
 /// One callback of libwebsockets.
@@ -34,13 +44,15 @@ final class EventLoop: @unchecked Sendable {
     static let chunkBytes = 64 << 10
 
     private(set) var context: OpaquePointer?
+    /// What listens, or what connections are dialled from.
+    private(set) var vhost: OpaquePointer?
     private unowned(unsafe) var driver: any EventLoopDriver
     /// Text that the context points to.
     private var strings: [UnsafeMutablePointer<CChar>] = []
     private var timers: [LoopTimer] = []
     private var tokenTimers: [Int: LoopTimer] = [:]
     private let stopRequested = Atomic(false)
-    private let wakeRequested = Atomic(false)
+    private let wakeReasons = Atomic<UInt8>(0)
     /// The context while it can be woken; the lock keeps it from being destroyed under a caller of `wake`.
     private let wakeable = Mutex<UInt?>(nil)
 
@@ -52,17 +64,23 @@ final class EventLoop: @unchecked Sendable {
     ) throws(WebSocketError) {
         self.driver = driver
         LibwebsocketsLog.dropByDefault()
+        _ = Self.tlsReady
         var info = lws_context_creation_info()
         info.protocols = UnsafePointer(Self.protocols)
         info.pt_serv_buf_size = UInt32(Self.chunkBytes)
         info.user = Unmanaged.passUnretained(self).toOpaque()
         configure(&info, self)
+        let vhostOptions = info.options
+        info.options = UInt64(LWS_SERVER_OPTION_EXPLICIT_VHOSTS)
         context = lws_create_context(&info)
-        guard let context else {
+        info.options = vhostOptions
+        vhost = context.flatMap { lws_create_vhost($0, &info) }
+        guard let context, vhost != nil else {
+            discard()
             throw WebSocketError(
                 code: .setupFailed,
-                message:
-                    "libwebsockets cannot set up an event loop: look at its log, the limit of open files and memory")
+                message: "libwebsockets cannot set up an event loop: look at its log, at certificate files, memory"
+                    + " and the limit of open files")
         }
         wakeable.withLock { $0 = UInt(bitPattern: context) }
     }
@@ -95,8 +113,8 @@ final class EventLoop: @unchecked Sendable {
     }
 
     /// Has the driver called back on the loop thread. Any thread; calls in quick succession may come as one.
-    func wake() {
-        wakeRequested.store(true, ordering: .releasing)
+    func wake(_ reason: WakeReasons = .program) {
+        wakeReasons.bitwiseOr(reason.rawValue, ordering: .releasing)
         interrupt()
     }
 
@@ -155,6 +173,17 @@ final class EventLoop: @unchecked Sendable {
         return table
     }()
 
+    /// TLS is set up once for the process, by a context that is destroyed at once. A context that does it for itself gives
+    /// OpenSSL's per-connection index a new number, and handshakes under way in other contexts fail. Virtual hosts that
+    /// ask for TLS get it all the same.
+    private static let tlsReady: Void = {
+        var info = lws_context_creation_info()
+        info.port = CONTEXT_PORT_NO_LISTEN
+        info.fd_limit_per_thread = 8
+        info.options = UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT) | UInt64(LWS_SERVER_OPTION_EXPLICIT_VHOSTS)
+        if let context = lws_create_context(&info) { lws_context_destroy(context) }
+    }()
+
     private static func dispatch(
         _ wsi: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?,
         _ bytes: UnsafeMutableRawPointer?, _ length: Int
@@ -162,7 +191,8 @@ final class EventLoop: @unchecked Sendable {
         guard let wsi, let owner = lws_context_user(lws_get_context(wsi)) else { return 0 }
         return Unmanaged<EventLoop>.fromOpaque(owner)._withUnsafeGuaranteedRef { loop in
             if reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED {
-                if loop.wakeRequested.exchange(false, ordering: .acquiring) { loop.driver.loopWoken() }
+                let reasons = WakeReasons(rawValue: loop.wakeReasons.exchange(0, ordering: .acquiring))
+                if !reasons.isEmpty { loop.driver.loopWoken(reasons) }
                 return 0
             }
             return loop.driver.handle(

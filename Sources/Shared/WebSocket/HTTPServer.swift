@@ -49,7 +49,7 @@ package final class HTTPServer: @unchecked Sendable {
 
 extension HTTPServer: EventLoopDriver {
     func loopStarted() {}
-    func loopWoken() {}
+    func loopWoken(_ reasons: WakeReasons) {}
     func loopTimer(_ token: Int) {}
     func loopStopped() {}
 

@@ -20,16 +20,30 @@ package struct UpgradeRequest: Sendable {
     /// Reads the request while libwebsockets still holds its headers.
     init(_ wsi: OpaquePointer, headers names: [String]) {
         path = Self.text(wsi, WSI_TOKEN_GET_URI) ?? ""
-        query = Self.text(wsi, WSI_TOKEN_HTTP_URI_ARGS) ?? ""
+        query = Self.query(wsi)
         var headers: [String: String] = [:]
         for name in names { headers[name.lowercased()] = Self.header(wsi, name.lowercased() + ":") }
         self.headers = headers
     }
 
+    /// libwebsockets keeps a query as its pieces between the ampersands.
+    private static func query(_ wsi: OpaquePointer) -> String {
+        let size = Int(lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS)) + 1
+        var pieces: [String] = []
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { buffer in
+            while lws_hdr_copy_fragment(
+                wsi, buffer.baseAddress, Int32(size), WSI_TOKEN_HTTP_URI_ARGS, Int32(pieces.count)) >= 0
+            {
+                pieces.append(String(cString: buffer.baseAddress!))
+            }
+        }
+        return pieces.joined(separator: "&")
+    }
+
     private static func text(_ wsi: OpaquePointer, _ token: lws_token_indexes) -> String? {
         let size = Int(lws_hdr_total_length(wsi, token)) + 1
         guard size > 1 else { return nil }
-        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: size + 64) { buffer in
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { buffer in
             lws_hdr_copy(wsi, buffer.baseAddress, Int32(buffer.count), token) > 0
                 ? String(cString: buffer.baseAddress!) : nil
         }

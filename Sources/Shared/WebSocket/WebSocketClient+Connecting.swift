@@ -19,7 +19,7 @@ extension WebSocketClient {
             addresses = [configuration.url.host]
             nextAttempt.start(after: .zero)
         } else {
-            lookup = NameLookup(host: configuration.url.host) { [loop] in loop?.wake() }
+            lookup = NameLookup(host: configuration.url.host) { [loop] in loop?.wake(.lookup) }
         }
     }
 
@@ -36,13 +36,16 @@ extension WebSocketClient {
         }
     }
 
-    /// Begins a TCP connection to the next address.
+    /// Begins a TCP connection to the next address, giving one up that has not answered.
     func dial() {
         guard phase == .resolving || phase == .connecting, let address = addresses.popFirst() else { return }
         phase = .connecting
+        disconnect()
+        if !addresses.isEmpty { nextAttempt.start(after: configuration.handshakeTimeout / 4) }
         let url = configuration.url
         var info = lws_client_connect_info()
         info.context = loop.context
+        info.vhost = loop.vhost
         info.port = Int32(url.port)
         info.ietf_version_or_minus_one = -1
         info.ssl_connection = Int32(LCCSCF_HTTP_NO_FOLLOW_REDIRECT.rawValue)
@@ -55,10 +58,8 @@ extension WebSocketClient {
                         info.host = host
                         info.path = path
                         info.alpn = alpn
-                        return withUnsafeMutablePointer(to: &wsi) { slot in
-                            info.pwsi = slot
-                            return lws_client_connect_via_info(&info)
-                        }
+                        info.pwsi = slot
+                        return lws_client_connect_via_info(&info)
                     }
                 }
             }
@@ -96,9 +97,15 @@ extension WebSocketClient {
 
     /// Breaks a connection or an attempt off without a word to the peer. Not from within a callback of the connection.
     func abandon(_ cause: WebSocketClosure.Cause) {
-        if self.cause == nil { self.cause = cause }
-        if let wsi { lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC) }
+        disconnect()
         end(cause)
+    }
+
+    /// Drops the connection at once; what libwebsockets has to say about it is not heard any more.
+    private func disconnect() {
+        guard let wsi else { return }
+        self.wsi = nil
+        lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC)
     }
 
     /// The one place where every way to end comes together: the first cause counts, later calls do nothing.
@@ -106,7 +113,7 @@ extension WebSocketClient {
     /// The handler hears of it from the loop, so that it may connect again whatever called this.
     func end(_ cause: WebSocketClosure.Cause) {
         guard phase != .idle, phase != .ended else { return }
-        self.cause = self.cause ?? cause
+        self.cause = self.cause ?? (loop.isStopping ? .stopped : cause)
         phase = .ended
         wsi = nil
         lookup = nil

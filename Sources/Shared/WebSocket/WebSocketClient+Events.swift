@@ -3,9 +3,9 @@ internal import CLibwebsockets
 extension WebSocketClient: EventLoopDriver {
     func loopStarted() { handler.started(self) }
 
-    func loopWoken() {
-        takeAddresses()
-        handler.woken(self)
+    func loopWoken(_ reasons: WakeReasons) {
+        if reasons.contains(.lookup) { takeAddresses() }
+        if reasons.contains(.program) { handler.woken(self) }
     }
 
     func loopTimer(_ token: Int) { handler.timer(token, self) }
@@ -39,6 +39,7 @@ extension WebSocketClient: EventLoopDriver {
         case LWS_CALLBACK_WSI_CREATE:
             // TCP is connected.
             phase = .handshaking
+            nextAttempt.cancel()
         case LWS_CALLBACK_CLIENT_ESTABLISHED:
             phase = .open
             wasOpen = true

@@ -27,8 +27,13 @@ package final class WebSocketClient: @unchecked Sendable {
     private(set) var loop: EventLoop! = nil
 
     var phase = Phase.idle
-    /// The connection, from the call that dials until it is over.
-    var wsi: OpaquePointer?
+    /// The connection, from the call that dials until it is over. The place is a fixed one because libwebsockets fills it
+    /// in, and calls back, while the dialling call runs.
+    var wsi: OpaquePointer? {
+        get { slot.pointee }
+        set { slot.pointee = newValue }
+    }
+    let slot = UnsafeMutablePointer<OpaquePointer?>.allocate(capacity: 1)
     /// What ended the connection, as soon as that is known.
     var cause: WebSocketClosure.Cause?
     var wasOpen = false
@@ -50,6 +55,7 @@ package final class WebSocketClient: @unchecked Sendable {
     package init(
         _ configuration: WebSocketClientConfiguration, handler: sending any WebSocketClientHandler
     ) throws(WebSocketError) {
+        slot.initialize(to: nil)
         self.configuration = configuration
         self.handler = handler
         assembler = MessageAssembler(limit: configuration.maxMessageBytes)
@@ -63,6 +69,7 @@ package final class WebSocketClient: @unchecked Sendable {
 
     deinit {
         loop?.discard()
+        slot.deallocate()
     }
 
     /// Serves the connection and the timers on the calling thread until ``stop()``. Once for each client.

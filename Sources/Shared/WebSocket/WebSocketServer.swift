@@ -74,7 +74,7 @@ package final class WebSocketServer: @unchecked Sendable {
 
 extension WebSocketServer: EventLoopDriver {
     func loopStarted() { handler.started(self) }
-    func loopWoken() { handler.woken(self) }
+    func loopWoken(_ reasons: WakeReasons) { handler.woken(self) }
     func loopTimer(_ token: Int) { handler.timer(token, self) }
     func loopStopped() {}
 

@@ -1,0 +1,288 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import WebSocket
+
+/// Polls a condition until it holds; fails the test after the limit.
+func eventually(
+    within limit: Duration = .seconds(10), _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation,
+    _ condition: () throws -> Bool
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    while try !condition() {
+        guard ContinuousClock.now < deadline else {
+            Issue.record(what, sourceLocation: sourceLocation)
+            throw CancellationError()
+        }
+        try await Task.sleep(for: .milliseconds(2))
+    }
+}
+
+/// A thread of its own for a blocking call, and whether it is over.
+final class LoopThread: Sendable {
+    private let isOver = Mutex(false)
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        Thread.detachNewThread { [self] in
+            body()
+            isOver.withLock { $0 = true }
+        }
+    }
+
+    func join() async throws {
+        try await eventually("the loop's thread ends") { isOver.withLock { $0 } }
+    }
+}
+
+/// Records what a client hears, and does what a test tells it to, on the loop thread.
+final class ClientProbe: WebSocketClientHandler, Sendable {
+    enum Event: Sendable, Equatable {
+        case opened
+        case closed(WebSocketClosure)
+        case timer(Int)
+        case woken
+    }
+
+    private let events = Mutex<[Event]>([])
+    private let received = Mutex<[[UInt8]]>([])
+    private let jobs = Mutex<[@Sendable (WebSocketClient) -> Void]>([])
+    private let onOpened: @Sendable (WebSocketClient) -> Void
+    private let onMessage: @Sendable (UnsafeRawBufferPointer, WebSocketClient) -> Void
+    private let onClosed: @Sendable (WebSocketClient) -> Void
+
+    init(
+        onOpened: @escaping @Sendable (WebSocketClient) -> Void = { _ in },
+        onMessage: @escaping @Sendable (UnsafeRawBufferPointer, WebSocketClient) -> Void = { _, _ in },
+        onClosed: @escaping @Sendable (WebSocketClient) -> Void = { _ in }
+    ) {
+        self.onOpened = onOpened
+        self.onMessage = onMessage
+        self.onClosed = onClosed
+    }
+
+    var log: [Event] { events.withLock { $0 } }
+    var messages: [[UInt8]] { received.withLock { $0 } }
+    var closures: [WebSocketClosure] {
+        log.compactMap { if case .closed(let closure) = $0 { closure } else { nil } }
+    }
+
+    /// Runs a closure on the loop thread soon.
+    func perform(_ client: WebSocketClient, _ job: @escaping @Sendable (WebSocketClient) -> Void) {
+        jobs.withLock { $0.append(job) }
+        client.wake()
+    }
+
+    func started(_ client: WebSocketClient) { client.connect() }
+
+    func opened(_ client: WebSocketClient) {
+        events.withLock { $0.append(.opened) }
+        onOpened(client)
+    }
+
+    func message(_ bytes: UnsafeRawBufferPointer, _ client: WebSocketClient) {
+        received.withLock { $0.append(Array(bytes)) }
+        onMessage(bytes, client)
+    }
+
+    func closed(_ closure: WebSocketClosure, _ client: WebSocketClient) {
+        events.withLock { $0.append(.closed(closure)) }
+        onClosed(client)
+    }
+
+    func timer(_ token: Int, _ client: WebSocketClient) { events.withLock { $0.append(.timer(token)) } }
+
+    func woken(_ client: WebSocketClient) {
+        events.withLock { $0.append(.woken) }
+        for job in jobs.withLock({ list in
+            defer { list = [] }; return list
+        }) { job(client) }
+    }
+}
+
+/// A server's program made of closures.
+final class ServerProbe: WebSocketServerHandler, Sendable {
+    private let onUpgrade: @Sendable (UpgradeRequest) -> UpgradeResponse
+    private let onOpened: @Sendable (ServerConnection) -> Void
+    private let onMessage: @Sendable (UnsafeRawBufferPointer, ServerConnection) -> Void
+    private let onWritable: @Sendable (ServerConnection) -> Void
+    private let counts = Mutex((opened: 0, closed: 0))
+
+    init(
+        onUpgrade: @escaping @Sendable (UpgradeRequest) -> UpgradeResponse = { _ in .accept },
+        onOpened: @escaping @Sendable (ServerConnection) -> Void = { _ in },
+        onMessage: @escaping @Sendable (UnsafeRawBufferPointer, ServerConnection) -> Void = { _, _ in },
+        onWritable: @escaping @Sendable (ServerConnection) -> Void = { _ in }
+    ) {
+        self.onUpgrade = onUpgrade
+        self.onOpened = onOpened
+        self.onMessage = onMessage
+        self.onWritable = onWritable
+    }
+
+    var openedCount: Int { counts.withLock { $0.opened } }
+    var closedCount: Int { counts.withLock { $0.closed } }
+
+    func upgrade(_ request: UpgradeRequest, _ server: WebSocketServer) -> UpgradeResponse { onUpgrade(request) }
+    func opened(_ connection: ServerConnection) {
+        counts.withLock { $0.opened += 1 }
+        onOpened(connection)
+    }
+    func message(_ bytes: UnsafeRawBufferPointer, _ connection: ServerConnection) { onMessage(bytes, connection) }
+    func writable(_ connection: ServerConnection) { onWritable(connection) }
+    func closed(_ connection: ServerConnection) { counts.withLock { $0.closed += 1 } }
+}
+
+/// Runs a server for the length of a body.
+func withServer<Result>(
+    _ configuration: WebSocketServerConfiguration = .init(), _ probe: ServerProbe = ServerProbe(),
+    _ body: (WebSocketServer) async throws -> Result
+) async throws -> Result {
+    let server = try WebSocketServer(configuration, handler: probe)
+    let thread = LoopThread { server.run() }
+    do {
+        let result = try await body(server)
+        server.stop()
+        try await thread.join()
+        return result
+    } catch {
+        server.stop()
+        try await thread.join()
+        throw error
+    }
+}
+
+/// Runs a client for the length of a body.
+func withClient<Result>(
+    _ url: String, _ probe: ClientProbe = ClientProbe(),
+    configure: (inout WebSocketClientConfiguration) -> Void = { _ in },
+    _ body: (WebSocketClient, ClientProbe) async throws -> Result
+) async throws -> Result {
+    var configuration = WebSocketClientConfiguration(url: try WebSocketURL(url))
+    configure(&configuration)
+    let client = try WebSocketClient(configuration, handler: probe)
+    let thread = LoopThread { client.run() }
+    do {
+        let result = try await body(client, probe)
+        client.stop()
+        try await thread.join()
+        return result
+    } catch {
+        client.stop()
+        try await thread.join()
+        throw error
+    }
+}
+
+/// How the one attempt to connect to a URL ends, with the check that there is exactly one end, also after the stop.
+func closure(
+    of url: String, _ probe: ClientProbe = ClientProbe(),
+    configure: (inout WebSocketClientConfiguration) -> Void = { _ in }
+) async throws -> WebSocketClosure {
+    try await withClient(url, probe, configure: configure) { _, probe in
+        try await eventually("the attempt ends") { !probe.closures.isEmpty }
+    }
+    #expect(probe.closures.count == 1)
+    return try #require(probe.closures.first)
+}
+
+/// A listening socket whose connections are handled by a script on a thread; for what no WebSocket server would do.
+final class PlainPeer: Sendable {
+    let port: UInt16
+    private let listener: Int32
+
+    /// The script gets each connection's socket, which is closed after it.
+    init(_ script: @escaping @Sendable (Int32) -> Void) throws {
+        let (listener, port) = try Self.listen()
+        self.listener = listener
+        self.port = port
+        Thread.detachNewThread {
+            while true {
+                let connection = accept(listener, nil, nil)
+                guard connection >= 0 else { break }
+                script(connection)
+                Glibc.close(connection)
+            }
+            Glibc.close(listener)
+        }
+    }
+
+    /// Makes the thread end.
+    func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+
+    /// A port on which nobody listens.
+    static func unusedPort() throws -> UInt16 {
+        let (socket, port) = try listen()
+        Glibc.close(socket)
+        return port
+    }
+
+    /// Reads until the peer closes.
+    static func drain(_ socket: Int32) {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while recv(socket, &buffer, buffer.count, 0) > 0 {}
+    }
+
+    /// Reads a request's head.
+    static func readHead(_ socket: Int32) -> String {
+        var head: [UInt8] = []
+        var byte: UInt8 = 0
+        while !head.suffix(4).elementsEqual("\r\n\r\n".utf8), recv(socket, &byte, 1, 0) == 1 { head.append(byte) }
+        return String(decoding: head, as: UTF8.self)
+    }
+
+    static func write(_ socket: Int32, _ text: String) {
+        _ = Array(text.utf8).withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    static func loopback(_ port: UInt16) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        return address
+    }
+
+    private static func listen() throws -> (Int32, UInt16) {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = loopback(0)
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(socket, $0, size) | Glibc.listen(socket, 8) | getsockname(socket, $0, &size)
+            }
+        }
+        try #require(status == 0)
+        return (socket, UInt16(bigEndian: address.sin_port))
+    }
+}
+
+/// The response to one HTTP request sent over a plain socket.
+func exchange(_ port: UInt16, _ request: String) async throws -> String {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result { try blockingExchange(port, request) }) }
+    }
+}
+
+private func blockingExchange(_ port: UInt16, _ request: String) throws -> String {
+    let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { Glibc.close(socket) }
+    var limit = timeval(tv_sec: 5, tv_usec: 0)
+    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    var address = PlainPeer.loopback(port)
+    let status = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+    }
+    try #require(status == 0)
+    PlainPeer.write(socket, request)
+    var response: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+        let count = recv(socket, &buffer, buffer.count, 0)
+        guard count > 0 else { break }
+        response += buffer[..<count]
+    }
+    return String(decoding: response, as: UTF8.self)
+}
