@@ -139,6 +139,12 @@ extension ByteWriter {
         write(byte: UInt8(ascii: "\""))
     }
 
+    /// Appends a string as a JSON string with its quotes.
+    package mutating func writeJSONString(_ text: String) {
+        var text = text
+        text.withUTF8 { writeJSONString(UnsafeRawBufferPointer($0)) }
+    }
+
     private mutating func writeEscaped(_ byte: UInt8) {
         if byte == 0x22 || byte == 0x5C {
             write(byte: 0x5C)

@@ -127,11 +127,3 @@ package struct Logger: Sendable {
         return line.string
     }
 }
-
-extension ByteWriter {
-    /// Appends a string as a JSON string with its quotes.
-    mutating func writeJSONString(_ text: String) {
-        var text = text
-        text.withUTF8 { writeJSONString(UnsafeRawBufferPointer($0)) }
-    }
-}

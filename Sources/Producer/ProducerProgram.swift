@@ -1,0 +1,102 @@
+import Kafka
+import KafkaService
+import ServiceKit
+import TradeModel
+import WebSocket
+
+/// The program's own settings.
+enum ProducerOptions {
+    static let feedURL = Setting<String>(
+        "feed-url", default: "wss://ws.finnhub.io", help: "The feed's address, ws:// or wss://, without the token.")
+    static let feedToken = Setting<String>(
+        "feed-token", environment: "FINNHUB_TOKEN", default: "", isSecret: true,
+        help: "The feed's API key. One connection a key: a second producer needs a key of its own.")
+    static let certificateAuthority = Setting<String>(
+        "feed-ca-file", help: "A PEM file of certificate authorities to trust besides the system's.")
+    static let symbols = Setting<[String]>(
+        "symbols", default: "AAPL,AMZN,BINANCE:BTCUSDT,BINANCE:ETHUSDT",
+        help: "The symbols to subscribe to, with commas between them.",
+        rule: { $0.isEmpty ? "must name at least one symbol" : nil })
+    static let sourceID = Setting<String>(
+        "source-id", default: "producer",
+        help: "This producer's name in every record: the same after a restart, another for each producer.",
+        rule: { 1...ShortText.capacity ~= $0.utf8.count ? nil : "must have 1 to \(ShortText.capacity) bytes" })
+
+    static let all: [any AnySetting] =
+        [feedURL, feedToken, certificateAuthority, symbols, sourceID] + KafkaOptions.all
+}
+
+/// The program's settings and commands.
+let producerProgram = Program(
+    name: "producer",
+    summary: "Takes live trades from a WebSocket feed into a Kafka topic.",
+    settings: ProducerOptions.all,
+    commands: [
+        Program.Command("", "Connect to the feed and publish its trades, until SIGTERM.", run: produce),
+        Program.Command("check", "Check the configuration and Kafka, and say what is wrong.", run: check),
+    ])
+
+@Sendable
+private func produce(_ configuration: Configuration, _ logger: Logger) throws {
+    let metrics = MetricsRegistry()
+    let client = try clientConfiguration(configuration)
+    let producer = try makeProducer(configuration, logger)
+    let topic = try producer.topic(configuration[KafkaOptions.topic])
+    try checkTopic(configuration, producer, logger)
+    let delivery = DeliveryService(producer: producer, logger: logger, metrics: metrics)
+    let sourceID = configuration[ProducerOptions.sourceID]
+    let symbols = configuration[ProducerOptions.symbols]
+    let feed = FeedService(configuration: client, logger: logger) {
+        let publisher = TradePublisher(
+            topic: topic, source: ShortText(sourceID)!, sequence: SequenceNumbers(after: .now()), logger: logger,
+            metrics: metrics)
+        return FeedConnection(
+            feed: client.url, symbols: symbols, publisher: publisher, logger: logger, metrics: metrics)
+    }
+    // Stopped in reverse: first no more comes in, then what came in is acknowledged.
+    try ServiceGroup([delivery, feed], logger: logger, stopDeadline: .seconds(35)).run()
+}
+
+@Sendable
+private func check(_ configuration: Configuration, _ logger: Logger) throws {
+    _ = try clientConfiguration(configuration)
+    try checkTopic(configuration, try makeProducer(configuration, logger), logger)
+}
+
+private func clientConfiguration(_ configuration: Configuration) throws -> WebSocketClientConfiguration {
+    var client = WebSocketClientConfiguration(
+        url: try feedURL(configuration[ProducerOptions.feedURL], token: configuration[ProducerOptions.feedToken]))
+    client.certificateAuthorityFile = configuration[optional: ProducerOptions.certificateAuthority]
+    return client
+}
+
+/// The feed's address with its token, which the URL's description leaves out.
+func feedURL(_ address: String, token: String) throws -> WebSocketURL {
+    guard !token.isEmpty else { return try WebSocketURL(address) }
+    let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
+    var encoded = ""
+    for byte in token.utf8 {
+        if plain.contains(byte) {
+            encoded.unicodeScalars.append(Unicode.Scalar(byte))
+        } else {
+            encoded += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }
+    }
+    return try WebSocketURL("\(address)\(address.contains("?") ? "&" : "?")token=\(encoded)")
+}
+
+private func makeProducer(_ configuration: Configuration, _ logger: Logger) throws -> KafkaProducer {
+    let settings = KafkaSettings.producer(bootstrapServers: configuration[KafkaOptions.bootstrapServers])
+    return try KafkaProducer(
+        settings: try KafkaOptions.complete(settings, from: configuration), events: KafkaEvents(logger: logger))
+}
+
+private func checkTopic(_ configuration: Configuration, _ producer: KafkaProducer, _ logger: Logger) throws {
+    let topic = configuration[KafkaOptions.topic]
+    let partitions = try producer.partitionCount(of: topic, timeout: .seconds(30))
+    let cluster = try producer.clusterID(timeout: .seconds(30))
+    warnOfEmbeddedBroker(cluster: cluster, logger: logger)
+    logger.info(
+        "publishing",
+        ["kafka.topic": topic, "kafka.partitions": partitions, "kafka.bootstrap": producer.bootstrapServers])
+}

@@ -1,0 +1,38 @@
+import WebSocket
+
+/// How long to wait before the next attempt to connect: endless, with full jitter, and gentle to a feed that refuses.
+///
+/// A pure state machine: it is told what happened, and answers with a pause.
+struct ReconnectionPolicy {
+    /// The pauses' lower and upper bound.
+    static let shortest = Duration.seconds(1)
+    static let longest = Duration.seconds(60)
+    /// How long a connection must have brought data for its end to count as the first failure.
+    static let stableAfter = Duration.seconds(60)
+    /// The least pause after "too many requests".
+    static let afterTooMany = Duration.seconds(60)
+    /// The pause after a refused key: it does not become right by itself, but a plan may be renewed.
+    static let afterRefusedKey = Duration.seconds(300)
+
+    private var failures = 0
+
+    /// The pause after the end of a connection or of an attempt.
+    /// - Parameters:
+    ///   - dataFor: how long the connection had been bringing data.
+    ///   - random: a number from 0 up to 1.
+    mutating func pause(after cause: WebSocketClosure.Cause, dataFor: Duration, random: Double) -> Duration {
+        if dataFor >= Self.stableAfter { failures = 0 }
+        let ceiling = min(Self.longest, Self.shortest * (1 << min(failures, 6)))
+        failures += 1
+        switch cause {
+        case .refused(401, _), .refused(403, _):
+            return Self.afterRefusedKey
+        case .refused(429, let retryAfter):
+            return max(retryAfter ?? .zero, Self.afterTooMany) + Self.shortest * random
+        case .refused(_, let retryAfter?):
+            return max(retryAfter, ceiling * random)
+        default:
+            return max(Self.shortest * random, ceiling * random)
+        }
+    }
+}
