@@ -73,6 +73,34 @@ import Testing
         }
     }
 
+    @Test func `a member that does not poll for too long loses its partitions and is told so`() async throws {
+        try await TestCluster.run { cluster, topic in
+            let consumer = try cluster.consumer {
+                $0["session.timeout.ms"] = "4000"
+                $0["max.poll.interval.ms"] = "4000"
+            }
+            try consumer.subscribe(topics: [topic])
+            guard case .assigned(let places) = try consumer.nextRebalance() else {
+                Issue.record("the first rebalance is an assignment")
+                return
+            }
+            try consumer.assign(places.all(at: 0))
+
+            try ContinuousClock.wait(for: "the loss") { () -> Void? in
+                Thread.sleep(forTimeInterval: 0.1)
+                return consumer.isAssignmentLost ? () : nil
+            }
+            let failure = try consumer.nextFailure()
+            #expect(failure.error.name == "_MAX_POLL_EXCEEDED")
+            #expect(!failure.error.isFatal)
+            #expect(try consumer.nextRebalance() == .revoked(places, lost: true))
+            try consumer.unassign()
+            #expect(!consumer.isAssignmentLost)
+            #expect(try consumer.nextRebalance() == .assigned(places))
+            #expect(consumer.close(deadline: .seconds(10)))
+        }
+    }
+
     @Test func `an offset out of range is a failure that names the partition, and the others go on`() async throws {
         try await TestCluster.run(partitions: 2) { cluster, topic in
             try cluster.fill(topic, partitions: 0..<2, count: 10)

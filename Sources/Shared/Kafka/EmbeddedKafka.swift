@@ -6,7 +6,8 @@ internal import CLibrdkafka
 /// - a partition keeps at most 5 MiB, all in memory: a consumer that lags behind loses records;
 /// - a producer's retries can store a record twice, although the producer is idempotent;
 /// - a consumer that was stopped (SIGSTOP) past its session and goes on **ends this process**; killed ones do no harm;
-/// - joining a group takes 3 s, each later rebalance the session's time-out less a second;
+/// - joining a group takes 3 s, each later rebalance the session's time-out less a second, and a member whose
+///   `session.timeout.ms` is not above 3000 never gets in;
 /// - asking for a topic that does not exist creates it, with four partitions;
 /// - no topics by `KafkaAdmin`, no TLS, no SASL, no static membership, no transactions, no search by time.
 ///
@@ -18,8 +19,8 @@ package final class EmbeddedKafka: Sendable {
     private nonisolated(unsafe) let cluster: OpaquePointer
     private let brokers: Int32
 
-    package init(brokers: Int = 1, events: KafkaEvents = KafkaEvents()) throws(KafkaError) {
-        handle = try KafkaHandle(RD_KAFKA_PRODUCER, KafkaSettings(), events, isPolled: false)
+    package init(brokers: Int = 1) throws(KafkaError) {
+        handle = try KafkaHandle(RD_KAFKA_PRODUCER, KafkaSettings(), KafkaEvents(), isPolled: false)
         self.brokers = Int32(clamping: brokers)
         guard let cluster = rd_kafka_mock_cluster_new(handle.pointer, self.brokers) else {
             throw KafkaError(RD_KAFKA_RESP_ERR__FAIL, "cannot start an embedded Kafka with \(brokers) brokers")

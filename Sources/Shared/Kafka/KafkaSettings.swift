@@ -35,8 +35,7 @@ package struct KafkaSettings: Sendable, CustomStringConvertible {
 }
 
 extension KafkaSettings {
-    /// For asking a cluster and creating topics: the properties that all clients share.
-    package static func client(bootstrapServers: String) -> KafkaSettings {
+    private static func common(_ bootstrapServers: String) -> KafkaSettings {
         KafkaSettings().adding([
             ("bootstrap.servers", bootstrapServers),
             ("client.id", "tickstream"),
@@ -44,8 +43,14 @@ extension KafkaSettings {
             ("socket.keepalive.enable", "true"),
             // A restarted broker is found again within a second, not within librdkafka's ten.
             ("reconnect.backoff.max.ms", "1000"),
-            // A misspelt topic is an error, not a new topic.
-            ("allow.auto.create.topics", "false"),
+        ])
+    }
+
+    /// For asking a cluster and creating topics.
+    package static func client(bootstrapServers: String) -> KafkaSettings {
+        common(bootstrapServers).adding([
+            // A misspelt topic is an error, not a new topic. A consumer's default is the same.
+            ("allow.auto.create.topics", "false")
         ])
     }
 
@@ -70,7 +75,7 @@ extension KafkaSettings {
     /// For a member of a consumer group whose positions live in a database: it is told where to begin, stores no
     /// position in Kafka by itself, and stops rather than begin elsewhere.
     package static func consumer(bootstrapServers: String, group: String) -> KafkaSettings {
-        client(bootstrapServers: bootstrapServers).adding([
+        common(bootstrapServers).adding([
             ("group.id", group),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
