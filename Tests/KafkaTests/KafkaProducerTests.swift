@@ -71,12 +71,12 @@ import Testing
     @Test func `a full queue is an outcome, flush counts what is left, and purge hands every record back`() async throws
     {
         try await onThread {
-            let lost = Journal<(name: String, key: String, value: String)>()
+            let lost = Journal<(error: KafkaError, key: String, value: String)>()
             let errors = Journal<KafkaError>()
             let events = KafkaEvents(
                 error: errors.add,
                 deliveryFailure: { error, key, value in
-                    lost.add((error.name, String(decoding: key, as: UTF8.self), String(decoding: value, as: UTF8.self)))
+                    lost.add((error, String(decoding: key, as: UTF8.self), String(decoding: value, as: UTF8.self)))
                 })
             // Nobody listens on port 1.
             var settings = KafkaSettings.producer(bootstrapServers: "127.0.0.1:1")
@@ -99,7 +99,9 @@ import Testing
             #expect(producer.acknowledgedCount == 0)
             #expect(lost.entries.map(\.key).sorted() == (0..<10).map { "k\($0)" })
             #expect(lost.entries.map(\.value).sorted() == (0..<10).map { "v\($0)" })
-            #expect(lost.entries.allSatisfy { $0.name == "_PURGE_QUEUE" })
+            #expect(lost.entries.allSatisfy { $0.error.name == "_PURGE_QUEUE" })
+            #expect(
+                lost.entries.allSatisfy { $0.error.reason.contains("trades") && !$0.error.reason.contains($0.value) })
         }
     }
 

@@ -79,7 +79,8 @@ private func onDelivery(
         }
         context.failed.wrappingAdd(1, ordering: .releasing)
         let topic = String(cString: rd_kafka_topic_name(message.pointee.rkt))
-        let reason = String(cString: rd_kafka_message_errstr(message))
+        // Not rd_kafka_message_errstr: of a produced record it returns the payload, which need not end with a NUL.
+        let reason = String(cString: rd_kafka_err2str(message.pointee.err))
         context.events.deliveryFailure(
             KafkaError(message.pointee.err, "a record for topic \(topic) was not delivered: \(reason)"),
             UnsafeRawBufferPointer(start: message.pointee.key, count: message.pointee.key_len),
