@@ -104,8 +104,7 @@ import Testing
         let wasAlive = connection.isAlive
         #expect(wasAlive)
         try terminate(connection.backendPID)
-        let isAlive = connection.isAlive
-        #expect(!isAlive)
+        try eventually("its end is noticed") { !connection.isAlive }
         #expect(connection.transactionStatus == .unknown)
         let error = try failure { try connection.execute("SELECT 1") }
         #expect(error.isConnectionLost && error.isRetriable)

@@ -45,7 +45,9 @@ import Testing
             coefficients += [power - 1, power, power + 1, -power, 1 - power]
             power = power.multipliedReportingOverflow(by: 10).partialValue
         }
-        for bits in [32, 63, 64, 65, 127] { coefficients += [(Int128(1) << Int128(bits)) &- 1, Int128(1) << Int128(bits)] }
+        for bits: Int128 in [32, 63, 64, 65, 127] {
+            coefficients += [(Int128(1) << bits) &- 1, Int128(1) << bits]
+        }
         for border: UInt64 in [.max / 10, .max / 100, .max / 1000] {
             coefficients += [Int128(border), Int128(border) + 1]
         }
