@@ -183,7 +183,7 @@ import Testing
         #expect(stopped.sqlState == "57P01")
         #expect(stopped.isRetriable && stopped.isConnectionLost)
 
-        try server.start()
+        try server.start(refusing: true)
         let starting = try failure { _ = try connect(to: server) }
         #expect(starting.sqlState == "57P03")
         #expect(starting.isRetriable && starting.isConnectionLost)

@@ -29,15 +29,17 @@ final class TestServer: Sendable {
     /// A connection string for the superuser.
     var conninfo: String { "host=127.0.0.1 port=\(port) user=postgres dbname=postgres" }
 
-    func start() throws {
+    /// Starts the server and waits until it accepts connections, or refuses them where it is to.
+    func start(refusing: Bool = false) throws {
         let options =
             "-c listen_addresses=127.0.0.1 -c port=\(port) -c fsync=off -c max_connections=60 "
             + "-c unix_socket_directories=\(directory)"
         try Self.run([
             binaries + "/pg_ctl", "-D", directory + "/data", "-l", directory + "/log", "-W", "-o", options, "start",
         ])
-        try eventually("the server accepts or refuses connections") {
-            (try? Self.run([binaries + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", "\(port)"], allowing: [0, 1]))
+        try eventually("the server has started") {
+            (try? Self.run(
+                [binaries + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", "\(port)"], allowing: [refusing ? 1 : 0]))
                 != nil
         }
     }

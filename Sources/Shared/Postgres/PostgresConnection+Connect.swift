@@ -13,7 +13,6 @@ extension PostgresConnection {
             // messages before: so ask once more.
             PQsetErrorVerbosity(handle, PQERRORS_VERBOSE)
             PQreset(handle)
-            PQsetErrorVerbosity(handle, PQERRORS_DEFAULT)
             guard PQstatus(handle) != CONNECTION_OK else { return handle }
             sqlState = Self.sqlState(inVerbose: String(cString: PQerrorMessage(handle)))
         }

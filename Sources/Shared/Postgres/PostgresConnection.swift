@@ -19,6 +19,8 @@ package struct PostgresConnection: ~Copyable, @unchecked Sendable {
         handle = try Self.connect(configuration)
         notices = NoticeHandler(onNotice)
         notices.attach(to: handle)
+        // Keeps the server's details, which may quote rows, out of what libpq says by itself.
+        PQsetErrorVerbosity(handle, PQERRORS_TERSE)
     }
 
     deinit {
