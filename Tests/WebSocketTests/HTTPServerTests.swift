@@ -1,9 +1,10 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import WebSocket
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(2)))
 struct HTTPServerTests {
     private func withHTTPServer(_ body: (HTTPServer) async throws -> Void) async throws {
         let large = [UInt8](repeating: UInt8(ascii: "m"), count: 3_000_000)
@@ -73,11 +74,40 @@ struct HTTPServerTests {
 
     @Test func `Many requests one after the other are all answered`() async throws {
         try await withHTTPServer { server in
-            for _ in 0..<200 {
+            for _ in 0..<50 {
                 let response = try await exchange(server.port, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
                 try #require(response.hasSuffix("up 1\n"))
             }
         }
+    }
+
+    @Test func `A wish to upgrade is ignored`() async throws {
+        try await withHTTPServer { server in
+            let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+            let response = try await exchange(server.port, "GET /metrics HTTP/1.1\r\nHost: a\r\n\(upgrade)\r\n")
+            #expect(response.hasPrefix("HTTP/1.1 200 OK\r\n"))
+            #expect(response.hasSuffix("up 1\n"))
+        }
+    }
+
+    @Test func `A connection beyond the limit waits until another ends`() async throws {
+        let server = try HTTPServer(port: 0, maxConnections: 2) { _ in HTTPResponse(status: 200, text: "up 1\n") }
+        let thread = LoopThread { server.run() }
+        defer { server.stop() }
+        let first = try connectPlainly(to: server.port)
+        let second = try connectPlainly(to: server.port)
+        let answered = Mutex(false)
+        async let response = {
+            defer { answered.withLock { $0 = true } }
+            return try await exchange(server.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        }()
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(!answered.withLock { $0 })
+        close(first)
+        close(second)
+        #expect(try await response.hasSuffix("up 1\n"))
+        server.stop()
+        try await thread.join()
     }
 
     @Test func `A port that is taken is named in the error`() async throws {

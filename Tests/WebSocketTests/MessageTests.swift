@@ -4,7 +4,7 @@ import Testing
 
 @testable import WebSocket
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(2)))
 struct MessageTests {
     /// A server that sends back what it gets.
     private static func echo() -> ServerProbe {
@@ -74,6 +74,18 @@ struct MessageTests {
                 try await eventually("both messages come") { probe.messages.count == 2 }
                 #expect(probe.messages == [Array("aé".utf8), Array("b".utf8)])
             }
+        }
+    }
+
+    @Test func `Frames that come in one segment with the upgrade's answer are not lost`() async throws {
+        let peer = try PlainPeer { socket in
+            let frames: [UInt8] = [0x81, 1, 0x61, 0x81, 1, 0x62]
+            PlainPeer.write(socket, Array(PlainPeer.acceptance(PlainPeer.readHead(socket)).utf8) + frames)
+            PlainPeer.drain(socket)
+        }
+        defer { peer.stop() }
+        try await withClient("ws://127.0.0.1:\(peer.port)/") { _, probe in
+            try await eventually("both messages come") { probe.messages == [[0x61], [0x62]] }
         }
     }
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import WebSocket
 
-@Suite(.enabled(if: Certificate.canBeMade, "needs the openssl command"), .timeLimit(.minutes(1)))
+@Suite(.enabled(if: Certificate.canBeMade, "needs the openssl command"), .timeLimit(.minutes(2)))
 struct TLSTests {
     private func withSecureServer(
         _ certificate: Certificate, _ body: (WebSocketServer) async throws -> Void

@@ -19,8 +19,9 @@ extension EventLoop {
         return try EventLoop(driver: driver) { info, loop in
             info.port = Int32(listener.port)
             info.iface = loop.keep(listener.address)
-            // A few more for the listener, the wake-up pipe and those that are being refused.
-            info.fd_limit_per_thread = UInt32(listener.maxConnections + 8)
+            // libwebsockets adds the listener and the wake-up pipe, and keeps one place free.
+            info.fd_limit_per_thread = UInt32(listener.maxConnections + 1)
+            info.timeout_secs = 10
             info.options |= UInt64(LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND)
             if !listener.address.contains(":") { info.options |= UInt64(LWS_SERVER_OPTION_DISABLE_IPV6) }
             if let certificate = listener.certificateFile, let key = listener.privateKeyFile {

@@ -36,14 +36,14 @@ package final class HTTPServer: @unchecked Sendable {
     /// Makes ``run()`` return soon. Any thread.
     package func stop() { loop.stop() }
 
-    private func respond(_ wsi: OpaquePointer, path: String) -> Int32 {
-        let isHead = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0
-        guard isHead || lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0 else {
+    private func respond(_ wsi: OpaquePointer) -> Int32 {
+        let head = UpgradeRequest.text(wsi, WSI_TOKEN_HEAD_URI)
+        guard let path = head ?? UpgradeRequest.text(wsi, WSI_TOKEN_GET_URI) else {
             return HTTPResponse(status: 405, headers: [("Allow", "GET, HEAD")], text: "only GET and HEAD\n").write(
                 to: wsi)
         }
         let response = routes(path) ?? HTTPResponse(status: 404, text: "not found\n")
-        return response.write(to: wsi, withBody: !isHead)
+        return response.write(to: wsi, withBody: head == nil)
     }
 }
 
@@ -55,12 +55,9 @@ extension HTTPServer: EventLoopDriver {
 
     func handle(_ event: LoopEvent) -> Int32 {
         switch event.reason {
-        case LWS_CALLBACK_HTTP:
-            let path = String(
-                decoding: UnsafeRawBufferPointer(start: event.bytes, count: event.length), as: UTF8.self)
-            return respond(event.wsi, path: path)
-        case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-            return HTTPResponse(status: 400, text: "no upgrade here\n").write(to: event.wsi)
+        case LWS_CALLBACK_HTTP, LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+            // A wish to upgrade may be ignored, and is.
+            return respond(event.wsi)
         default:
             return 0
         }

@@ -13,28 +13,34 @@ package enum LibwebsocketsLog {
         package static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
     }
 
-    private static let sink = Mutex<(@Sendable (Level, String) -> Void)?>(nil)
-    private static let isSilenced = Mutex(false)
+    /// Nil until somebody has chosen; then who gets the lines, if anybody.
+    private static let sink = Mutex<Sink?>(nil)
+
+    private struct Sink {
+        var receive: (@Sendable (Level, String) -> Void)?
+    }
 
     /// Sends lines up to a level to a closure, which is called on the thread that logs and must be quick.
     ///
     /// What follows `token=` in a line is replaced by `…` before the closure sees it.
     package static func set(upTo level: Level, _ receive: @escaping @Sendable (Level, String) -> Void) {
-        sink.withLock { $0 = receive }
-        isSilenced.withLock { $0 = true }
+        sink.withLock { $0 = Sink(receive: receive) }
         lws_set_log_level(Int32(2 * level.rawValue - 1), emit)
     }
 
     /// Keeps libwebsockets from writing to standard error when nobody has set a place for its lines.
     static func dropByDefault() {
-        isSilenced.withLock { isSilenced in
-            if !isSilenced { lws_set_log_level(0, emit) }
-            isSilenced = true
+        sink.withLock { sink in
+            guard sink == nil else { return }
+            lws_set_log_level(0, emit)
+            sink = Sink()
         }
     }
 
     private static let emit: @convention(c) (Int32, UnsafePointer<CChar>?) -> Void = { level, line in
-        guard let line, let level = Level(rawValue: Int(level)), let receive = sink.withLock({ $0 }) else { return }
+        guard let line, let level = Level(rawValue: Int(level)), let receive = sink.withLock({ $0?.receive }) else {
+            return
+        }
         receive(level, redacted(String(cString: line)))
     }
 

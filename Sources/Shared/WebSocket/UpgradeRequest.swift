@@ -40,7 +40,8 @@ package struct UpgradeRequest: Sendable {
         return pieces.joined(separator: "&")
     }
 
-    private static func text(_ wsi: OpaquePointer, _ token: lws_token_indexes) -> String? {
+    /// A header's or the request line's text, nil when there is none.
+    static func text(_ wsi: OpaquePointer, _ token: lws_token_indexes) -> String? {
         let size = Int(lws_hdr_total_length(wsi, token)) + 1
         guard size > 1 else { return nil }
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { buffer in

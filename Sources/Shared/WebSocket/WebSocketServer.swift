@@ -1,28 +1,5 @@
 internal import CLibwebsockets
 
-/// Settings of a ``WebSocketServer``.
-package struct WebSocketServerConfiguration: Sendable {
-    /// The numeric address to listen on.
-    package var address = "127.0.0.1"
-    /// The port to listen on; 0 takes any free one.
-    package var port: UInt16 = 0
-    /// How many connections may be open; further ones are refused with HTTP status 503.
-    package var maxConnections = 64
-    /// The most bytes that may wait to be sent on a connection.
-    package var maxQueuedBytes = 4 << 20
-    /// The largest message accepted, in bytes; a larger one closes its connection with code 1009.
-    package var maxMessageBytes = 1 << 20
-    /// The headers that ``UpgradeRequest/headers`` shows.
-    package var headers: [String] = []
-    /// PEM files of a certificate and its key: with both, the server speaks TLS.
-    package var certificateFile: String?
-    /// See ``certificateFile``.
-    package var privateKeyFile: String?
-
-    /// The default settings: loopback, any free port.
-    package init() {}
-}
-
 /// A WebSocket server on one thread.
 ///
 /// `run()` blocks the thread that calls it, which becomes the loop thread. `stop()`, `wake()` and `port` may be used from
@@ -47,7 +24,8 @@ package final class WebSocketServer: @unchecked Sendable {
         loop = try .listening(
             at: .init(
                 address: configuration.address, port: configuration.port,
-                maxConnections: configuration.maxConnections, certificateFile: configuration.certificateFile,
+                // Some more, so that further ones can be told that they are too many.
+                maxConnections: configuration.maxConnections + 8, certificateFile: configuration.certificateFile,
                 privateKeyFile: configuration.privateKeyFile), driver: self)
         port = loop.port
     }
@@ -87,8 +65,7 @@ extension WebSocketServer: EventLoopDriver {
         case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
             return answerUpgrade(event.wsi)
         case LWS_CALLBACK_HTTP:
-            return HTTPResponse(status: 426, headers: [("Upgrade", "websocket")], text: "WebSocket only\n")
-                .write(to: event.wsi)
+            return answerPlain(event.wsi)
         case LWS_CALLBACK_ESTABLISHED:
             let connection = ServerConnection(
                 self, event.wsi, identifier: nextIdentifier, UpgradeRequest(event.wsi, headers: configuration.headers))
@@ -113,8 +90,13 @@ extension WebSocketServer: EventLoopDriver {
         event.user.map { Unmanaged<ServerConnection>.fromOpaque($0).takeUnretainedValue() }
     }
 
+    private func answerPlain(_ wsi: OpaquePointer) -> Int32 {
+        HTTPResponse(status: 426, headers: [("Upgrade", "websocket")], text: "WebSocket only\n").write(to: wsi)
+    }
+
     /// Zero lets libwebsockets go on with the upgrade; its own pointer to the header is not safe to read here.
     private func answerUpgrade(_ wsi: OpaquePointer) -> Int32 {
+        guard UpgradeRequest.text(wsi, WSI_TOKEN_UPGRADE)?.lowercased() == "websocket" else { return answerPlain(wsi) }
         guard connectionCount < configuration.maxConnections else {
             return HTTPResponse(status: 503, text: "too many connections\n").write(to: wsi)
         }
