@@ -179,25 +179,25 @@ extension Span<UInt8> {
             position = index
             return Decimal(coefficient: isNegative ? -Int128(value) : Int128(value), scale: UInt8(places))
         }
-        return try scanLongNumber(&position, isNegative: isNegative)
+        return try scanLongNumber(&position, digitsEnd: index, isNegative: isNegative)
     }
 
-    /// The same for numbers with many digits or an exponent. The caller has seen that sign, digits and point are right.
-    private func scanLongNumber(_ position: inout Int, isNegative: Bool) throws(RejectionReason) -> Decimal {
+    /// The same for numbers with many digits or an exponent. The caller has seen that all is right up to `digitsEnd`.
+    private func scanLongNumber(
+        _ position: inout Int, digitsEnd: Int, isNegative: Bool
+    ) throws(RejectionReason) -> Decimal {
         var index = isNegative ? position + 1 : position
         var coefficient: Int128 = 0
         var scale = 0
         var isFraction = false
-        while true {
-            let byte = peek(index)
-            if isDigit(byte) {
+        while index < digitsEnd {
+            let byte = self[unchecked: index]
+            if byte == UInt8(ascii: ".") {
+                isFraction = true
+            } else {
                 guard coefficient < Decimal.powerOfTen(Decimal.maximumDigits - 1) else { throw .numberOutOfRange }
                 coefficient = coefficient * 10 + Int128(byte & 15)
                 if isFraction { scale += 1 }
-            } else if byte == UInt8(ascii: ".") {
-                isFraction = true
-            } else {
-                break
             }
             index += 1
         }
