@@ -80,12 +80,17 @@ package struct FeedParser {
         try frame.expect(UInt8(ascii: "{"), &position)
         var first = true
         while let key = try frame.scanKey(&position, first: &first)?.content {
-            if frame.matches(key, "data"), frame.peek(position) == UInt8(ascii: "[") {
-                try scanItems(frame, &position, &envelope)
-            } else if frame.matches(key, "type"), frame.peek(position) == UInt8(ascii: "\"") {
-                envelope.type = try frame.scanString(&position).content
-            } else if frame.matches(key, "msg"), frame.peek(position) == UInt8(ascii: "\"") {
-                envelope.text = try frame.scanString(&position).content
+            if frame.matches(key, "data") {
+                discard()
+                if frame.peek(position) == UInt8(ascii: "[") {
+                    try scanItems(frame, &position, &envelope)
+                } else {
+                    try frame.skipValue(&position)
+                }
+            } else if frame.matches(key, "type") {
+                envelope.type = try frame.scanText(&position)
+            } else if frame.matches(key, "msg") {
+                envelope.text = try frame.scanText(&position)
             } else {
                 try frame.skipValue(&position)
             }

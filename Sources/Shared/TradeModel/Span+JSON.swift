@@ -87,6 +87,13 @@ extension Span<UInt8> {
         throw .malformedJSON
     }
 
+    /// Reads a value that should be a string, and answers where its content stands; nil when it is another one.
+    func scanText(_ position: inout Int) throws(RejectionReason) -> ByteRange? {
+        if peek(position) == UInt8(ascii: "\"") { return try scanString(&position).content }
+        try skipValue(&position)
+        return nil
+    }
+
     private func skipEscape(_ position: inout Int) throws(RejectionReason) {
         let kind = peek(position + 1)
         switch kind {
