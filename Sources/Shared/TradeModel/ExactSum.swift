@@ -85,7 +85,8 @@ package struct ExactSum: Sendable {
         overflow = (sum, sumScale)
     }
 
-    /// The sum as one integer `value × 10^−scale`: in 128 bits, or as sign and magnitude (least significant word first).
+    /// The sum as one integer `value × 10^−scale`: in 128 bits where it fits, else as sign and magnitude (least
+    /// significant word first). Equal sums have equal values, whatever their order and grouping.
     package enum Value: Equatable, Sendable {
         case small(Int128, scale: Int)
         case large(isNegative: Bool, magnitude: [UInt64], scale: Int)
@@ -98,6 +99,7 @@ package struct ExactSum: Sendable {
         var sum = overflow.value
         sum.multiplyByPowerOfTen(scale - overflow.scale)
         sum.add(WideInteger(total))
+        if let narrow = sum.narrow { return .small(narrow, scale: scale) }
         let (isNegative, magnitude) = sum.signAndMagnitude
         return .large(isNegative: isNegative, magnitude: magnitude, scale: scale)
     }
@@ -149,6 +151,13 @@ struct WideInteger: Sendable {
             words[index] = sum
             carry = high &+ (overflow ? 1 : 0)
         }
+    }
+
+    /// The number in 128 bits, when it fits.
+    var narrow: Int128? {
+        let low = Int128(truncatingIfNeeded: UInt128(words[1]) << 64 | UInt128(words[0]))
+        let filling: UInt64 = low < 0 ? .max : 0
+        return words[2...].allSatisfy { $0 == filling } ? low : nil
     }
 
     var signAndMagnitude: (isNegative: Bool, magnitude: [UInt64]) {
