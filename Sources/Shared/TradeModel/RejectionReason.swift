@@ -14,7 +14,7 @@ package enum RejectionReason: String, Error, CaseIterable, Sendable {
     case priceNotPositive = "price_not_positive"
     /// The volume is below zero.
     case volumeNegative = "volume_negative"
-    /// The time is before 1970 or after 9999.
+    /// A time is before 1970 or after 9999, or is no date at all.
     case timeOutOfRange = "time_out_of_range"
     /// The symbol or the source is empty, longer than 47 bytes, or no valid text.
     case badText = "bad_text"

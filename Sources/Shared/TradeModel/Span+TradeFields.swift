@@ -149,8 +149,9 @@ extension Span<UInt8> {
         guard let offsetMinutes = text.zoneOffset(at: index) else { return nil }
         let seconds = Int64(hour * 3600 + (minute - offsetMinutes) * 60 + second)
         let days = Calendar.daysSince1970(year: year, month: month, day: day)
-        return Timestamp(
+        let time = Timestamp(
             microseconds: days * Calendar.microsecondsPerDay + seconds * 1_000_000 + Int64(fraction))
+        return Timestamp.representableMilliseconds ~= time.milliseconds ? time : nil
     }
 
     /// Minutes east of UTC, when the rest of the text is exactly `Z` or `±hh:mm`.

@@ -2,12 +2,28 @@
 extension TradeRecord {
     /// Reads a record's value in one pass. Fields that are not known are ignored: later versions may add some.
     package init(json bytes: Span<UInt8>) throws(RejectionReason) {
-        var position = 0
-        bytes.skipSpace(&position)
-        guard bytes.peek(position) == UInt8(ascii: "{") else {
-            try bytes.skipValue(&position)
-            throw .notAnObject
+        do throws(RejectionReason) {
+            self = try bytes.scanTradeRecord()
+        } catch {
+            // What is no JSON to its end is called so, whatever else was wrong before.
+            try bytes.checkJSON()
+            throw error
         }
+    }
+}
+
+extension Span<UInt8> {
+    fileprivate func checkJSON() throws(RejectionReason) {
+        var position = 0
+        try skipValue(&position)
+        skipSpace(&position)
+        guard position == count else { throw .malformedJSON }
+    }
+
+    fileprivate func scanTradeRecord() throws(RejectionReason) -> TradeRecord {
+        var position = 0
+        skipSpace(&position)
+        guard peek(position) == UInt8(ascii: "{") else { throw .notAnObject }
         position += 1
         var fields = TradeFields()
         var toKafka: Timestamp?
@@ -15,25 +31,25 @@ extension TradeRecord {
         var sequence: Int64?
         var repeats: Int32 = 0
         var first = true
-        while let key = try bytes.scanKey(&position, first: &first)?.content {
-            if try fields.scan(key, bytes, &position) {
+        while let key = try scanKey(&position, first: &first)?.content {
+            if try fields.scan(key, self, &position) {
                 continue
-            } else if bytes.matches(key, "to_kafka") {
-                toKafka = try bytes.scanTimestamp(&position)
-            } else if bytes.matches(key, "src") {
-                source = try bytes.scanShortText(&position)
-            } else if bytes.matches(key, "seq") {
-                sequence = try bytes.scanCount(&position)
-            } else if bytes.matches(key, "repeat") {
-                repeats = try bytes.scanCount(&position)
+            } else if matches(key, "to_kafka") {
+                toKafka = try scanTimestamp(&position)
+            } else if matches(key, "src") {
+                source = try scanShortText(&position)
+            } else if matches(key, "seq") {
+                sequence = try scanCount(&position)
+            } else if matches(key, "repeat") {
+                repeats = try scanCount(&position)
             } else {
-                try bytes.skipValue(&position)
+                try skipValue(&position)
             }
         }
-        bytes.skipSpace(&position)
-        guard position == bytes.count else { throw .malformedJSON }
+        skipSpace(&position)
+        guard position == count else { throw .malformedJSON }
         guard let toKafka, let source, let sequence else { throw .missingField }
-        self.init(
+        return TradeRecord(
             trade: try fields.trade(), toKafka: toKafka, source: source, sequence: sequence, repeats: repeats)
     }
 }
