@@ -4,7 +4,7 @@
 # SYMBOLS, RATE, TRADES. Make hands both on to the programs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run clean-run test test-kafka e2e bench lint format clean
+.PHONY: help setup build run clean-run test test-kafka e2e bench lint docs docs-check format clean
 
 TRADES ?= 100000
 
@@ -51,6 +51,12 @@ bench: build ## measure throughput and latency
 
 lint: ## check the format
 	swift format lint --strict --parallel --recursive $(SWIFT_FILES)
+
+docs: build ## write docs/configuration.md anew from the programs
+	deploy/local/configuration-docs.sh > docs/configuration.md
+
+docs-check: build ## check that docs/configuration.md says what the programs say
+	deploy/local/configuration-docs.sh | diff -u docs/configuration.md -
 
 format: ## mend the format
 	swift format --in-place --parallel --recursive $(SWIFT_FILES)

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Fails when a program of the pipeline links more of Foundation than nothing: they are to stay small and quick to start.
+set -eu
+cd "$(dirname "$0")/../.."
+status=0
+for program in producer consumer kpi-service feed-simulator dev-broker; do
+    if ldd ".build/release/$program" | grep -E 'libFoundation|lib_Foundation'; then
+        echo "$program links Foundation" >&2
+        status=1
+    fi
+done
+exit $status
