@@ -12,9 +12,11 @@ private typealias Decimal = TradeModel.Decimal
         writer.write(Decimal(coefficient: 6_697_277, scale: 2))
         writer.write(byte: UInt8(ascii: " "))
         writer.write(Int64(-7))
-        writer.write(String(" é"))
-        #expect(writer.string == "price 66972.77 -7 é")
-        #expect(writer.count == 20)
+        writer.write(" é")
+        let text = String(repeating: "x", count: 2)
+        writer.write(text)
+        #expect(writer.string == "price 66972.77 -7 éxx")
+        #expect(writer.count == 22)
     }
 
     @Test func `clearing and truncating forget the bytes behind`() {

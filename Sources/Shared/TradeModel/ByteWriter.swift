@@ -37,12 +37,14 @@ package struct ByteWriter: ~Copyable {
         withBytes { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Makes room, and answers where the next byte goes; `advance` says how many were written.
+    /// Makes room, and answers where the next byte goes; the caller then raises `count`.
+    @inline(__always)
     private mutating func reserve(_ extra: Int) -> UnsafeMutablePointer<UInt8> {
         if count + extra > capacity { grow(to: count + extra) }
         return storage + count
     }
 
+    @inline(never)
     private mutating func grow(to needed: Int) {
         let newCapacity = max(needed, capacity * 2)
         let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: newCapacity)
@@ -55,12 +57,14 @@ package struct ByteWriter: ~Copyable {
 
 extension ByteWriter {
     /// Appends one byte.
+    @inline(__always)
     package mutating func write(byte: UInt8) {
         reserve(1).pointee = byte
         count += 1
     }
 
     /// Appends the bytes as they are.
+    @inline(__always)
     package mutating func write(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress else { return }
         UnsafeMutableRawPointer(reserve(bytes.count)).copyMemory(from: base, byteCount: bytes.count)
@@ -68,11 +72,13 @@ extension ByteWriter {
     }
 
     /// Appends a constant.
+    @inline(__always)
     package mutating func write(_ text: StaticString) {
         write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    /// Appends a string's UTF-8 bytes.
+    /// Appends a string's UTF-8 bytes. Disfavored, so that a literal is a constant rather than a `String`.
+    @_disfavoredOverload
     package mutating func write(_ text: String) {
         var text = text
         text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
@@ -191,12 +197,17 @@ extension ByteWriter {
         let target = reserve(digits)
         var rest = value
         var index = digits
-        while index > 0 {
-            index -= 1
-            let quotient = rest / 10
-            target[index] = UInt8(truncatingIfNeeded: rest &- quotient &* 10) | 0x30
+        // Two digits a division, since each waits for the one before.
+        while index > 1 {
+            index -= 2
+            let quotient = rest / 100
+            let pair = UInt32(truncatingIfNeeded: rest &- quotient &* 100)
+            let tens = (pair &* 103) >> 10
+            target[index] = UInt8(truncatingIfNeeded: tens) | 0x30
+            target[index + 1] = UInt8(truncatingIfNeeded: pair &- tens &* 10) | 0x30
             rest = quotient
         }
+        if index == 1 { target[0] = UInt8(truncatingIfNeeded: rest) | 0x30 }
         count += digits
     }
 }
