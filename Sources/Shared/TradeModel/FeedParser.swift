@@ -33,8 +33,7 @@ package struct FeedParser {
 
     /// Reads one frame, replacing what the last one left.
     package mutating func parse(_ frame: Span<UInt8>) -> Message {
-        trades.removeAll(keepingCapacity: true)
-        rejections.removeAll(keepingCapacity: true)
+        discard()
         var position = 0
         var envelope = Envelope()
         do throws(RejectionReason) {
@@ -70,8 +69,9 @@ package struct FeedParser {
     }
 
     private mutating func discard() {
-        trades.removeAll(keepingCapacity: true)
-        rejections.removeAll(keepingCapacity: true)
+        // Even of empty arrays it costs more than the question.
+        if !trades.isEmpty { trades.removeAll(keepingCapacity: true) }
+        if !rejections.isEmpty { rejections.removeAll(keepingCapacity: true) }
     }
 
     private mutating func scan(

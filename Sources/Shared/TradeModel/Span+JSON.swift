@@ -14,7 +14,7 @@ extension Span<UInt8> {
 
     @inline(__always)
     func skipSpace(_ position: inout Int) {
-        while position < count {
+        while position < count, self[unchecked: position] <= 0x20 {
             switch self[unchecked: position] {
             case 0x20, 0x0A, 0x0D, 0x09: position += 1
             default: return
@@ -67,24 +67,40 @@ extension Span<UInt8> {
         let start = position
         var hasEscapes = false
         while position < count {
+            skipPlain(&position)
             let byte = self[unchecked: position]
             if byte == UInt8(ascii: "\"") {
                 let range = ByteRange(start: start, count: position - start)
                 position += 1
                 return JSONString(content: range, hasEscapes: hasEscapes)
             }
-            if byte >= 0x80 {
-                try skipMultibyte(&position)
-            } else if byte == UInt8(ascii: "\\") {
+            if byte == UInt8(ascii: "\\") {
                 hasEscapes = true
                 try skipEscape(&position)
-            } else if byte < 0x20 {
-                throw .malformedJSON
-            } else {
+            } else if byte &- 0x20 < 0x60 {
                 position += 1
+            } else {
+                try skipMultibyte(&position)
             }
         }
         throw .malformedJSON
+    }
+
+    /// Skips plain ASCII of strings eight bytes at a time, while as many are left.
+    @inline(__always)
+    private func skipPlain(_ position: inout Int) {
+        while position + 8 < count {
+            let word = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self).littleEndian
+            let ones: UInt64 = 0x0101_0101_0101_0101
+            // The lowest top bit that is set marks the first byte that is a control, a quote, a backslash or beyond ASCII.
+            let low = (word &- 0x20 &* ones) | ((word ^ 0x22 &* ones) &- ones) | ((word ^ 0x5C &* ones) &- ones)
+            let special = (word | low) & (0x80 &* ones)
+            guard special == 0 else {
+                position += special.trailingZeroBitCount >> 3
+                return
+            }
+            position += 8
+        }
     }
 
     /// Reads a value that should be a string, and answers where its content stands; nil when it is another one.
@@ -122,7 +138,8 @@ extension Span<UInt8> {
         return value
     }
 
-    /// Reads one character of two to four bytes: no overlong form, no surrogate, nothing above U+10FFFF.
+    /// Reads one character of two to four bytes: no overlong form, no surrogate, nothing above U+10FFFF. A control
+    /// character is none.
     private func skipMultibyte(_ position: inout Int) throws(RejectionReason) {
         let lead = self[unchecked: position]
         let second = peek(position + 1)

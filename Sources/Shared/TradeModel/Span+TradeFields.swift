@@ -167,6 +167,7 @@ extension Span<UInt8> {
         }
     }
 
+    @inline(__always)
     private func digits(_ start: Int, _ length: Int) -> Int? {
         guard start + length <= count else { return nil }
         var value = 0
