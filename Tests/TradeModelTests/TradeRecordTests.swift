@@ -4,7 +4,7 @@ import Testing
 
 /// The record that docs/formats.md shows.
 private let documented =
-    #"{"s":"BINANCE:BTCUSDT","p":66972.77,"t":1721555886208,"v":0.01559,"c":null,"to_kafka":"2024-07-21T09:38:06.254321Z","#
+    #"{"s":"BINANCE:BTCUSDT","p":66972.77,"t":1721555886208,"v":0.01559,"c":null,"to_kafka":"2024-07-21T09:58:06.254321Z","#
     + #""src":"producer","seq":1721555886254321,"repeat":0}"#
 
 private func read(_ json: [UInt8]) throws(RejectionReason) -> TradeRecord {
@@ -110,7 +110,7 @@ private func json(_ changes: [String: String?]) -> String {
 
     @Test func `the order of the fields and white space do not matter`() throws {
         let other =
-            "\n{ \"repeat\" : 0 , \"seq\":1721555886254321,\"src\":\"producer\",\"to_kafka\":\"2024-07-21T09:38:06.254321Z\",\"v\":0.01559,"
+            "\n{ \"repeat\" : 0 , \"seq\":1721555886254321,\"src\":\"producer\",\"to_kafka\":\"2024-07-21T09:58:06.254321Z\",\"v\":0.01559,"
             + "\t\"t\":1721555886208, \"p\":66972.77,\r\n\"s\":\"BINANCE:BTCUSDT\" } "
         #expect(try read(other) == read(documented))
     }
