@@ -1,6 +1,7 @@
 /// A program's settings with their values, checked: where each came from, one precedence for all.
 ///
 /// A flag goes before an environment variable, that before the file named by `--config-file`, that before the default.
+/// An empty variable, or an empty value in the file, counts as unset.
 package struct Configuration: Sendable {
     private let texts: [String: String]
 
@@ -13,11 +14,12 @@ package struct Configuration: Sendable {
         var sources: [Source] = []
         var flagValues: [String: String] = [:]
         for flag in flags {
-            guard let setting = settings.first(where: { $0.accepts(flag.name) }) else {
-                throw ConfigurationError("there is no option --\(flag.name)")
+            guard let setting = settings.first(where: { $0.flag == flag.name }) else {
+                throw Self.unknown(flag.name, settings)
             }
-            guard let value = flag.value ?? (setting.takesValue || flag.name != setting.name ? nil : "true") else {
-                throw ConfigurationError("--\(flag.name) needs a value: \(setting.typeName)")
+            guard let value = flag.value ?? (setting.takesValue ? nil : "true") else {
+                let type = setting.isSecret ? "the path of a file" : setting.typeName
+                throw ConfigurationError("--\(flag.name) needs a value: \(type)")
             }
             flagValues[flag.name] = value
         }
@@ -29,12 +31,14 @@ package struct Configuration: Sendable {
             }
         }
         sources.append(Source(name: { Self.variable($0, settings) }, values: variables))
-        if let path = flagValues["config-file"] ?? environment["CONFIG_FILE"] {
+        if let (source, path) = sources.lazy.compactMap({ source in
+            source.values["config-file"].map { (source.name("config-file"), $0) }
+        }).first {
             let text: String
             do {
                 text = try readFile(path)
             } catch {
-                throw ConfigurationError("--config-file '\(path)': \(error)")
+                throw ConfigurationError("\(source): \(error)")
             }
             let values = try Self.parseFile(text, path: path, settings: settings)
             sources.append(Source(name: { "\(Self.variable($0, settings)) in \(path)" }, values: values))
@@ -76,17 +80,31 @@ package struct Configuration: Sendable {
                 do {
                     text = String(try readFile(path).trimmingSpaces)
                 } catch {
-                    throw ConfigurationError("\(source.name(fileKey)) '\(path)': \(error)")
+                    throw ConfigurationError("\(source.name(fileKey)): \(error)")
                 }
+                guard !text.isEmpty else { throw ConfigurationError("\(source.name(fileKey)): '\(path)' is empty") }
                 try check(text, of: setting, from: source.name(fileKey))
                 return text
             }
         }
-        if setting.isRequired, setting.defaultText == nil {
-            let flag = setting.isSecret ? "--\(setting.name)-file" : "--\(setting.name)"
-            throw ConfigurationError("\(flag) (or \(setting.environment)) is missing: \(setting.help)")
+        guard let text = setting.defaultText else {
+            guard !setting.isRequired else {
+                throw ConfigurationError("--\(setting.flag) (or \(setting.environment)) is missing: \(setting.help)")
+            }
+            return nil
         }
-        return setting.defaultText
+        try check(text, of: setting, from: "the default of --\(setting.flag)")
+        return text
+    }
+
+    private static func unknown(_ flag: String, _ settings: [any AnySetting]) -> ConfigurationError {
+        if let secret = settings.first(where: { $0.isSecret && $0.name == flag }) {
+            return ConfigurationError(
+                "--\(flag) is secret, and options stand in the process list for all to see; "
+                    + "put it in a file and name that with --\(secret.flag), or set \(secret.environment)")
+        }
+        let hint = nearest(to: flag, in: settings.map(\.flag)).map { "; did you mean --\($0)?" } ?? ""
+        return ConfigurationError("there is no option --\(flag)\(hint)")
     }
 
     private static func check(_ text: String, of setting: any AnySetting, from source: String) throws {
@@ -104,7 +122,9 @@ package struct Configuration: Sendable {
         _ text: String, path: String, settings: [any AnySetting]
     ) throws -> [String: String] {
         var values: [String: String] = [:]
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        // To Swift, CR LF is one character.
+        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        for (index, line) in lines.enumerated() {
             let content = line.trimmingSpaces
             if content.isEmpty || content.hasPrefix("#") { continue }
             guard let equals = content.firstIndex(of: "=") else {
@@ -115,7 +135,8 @@ package struct Configuration: Sendable {
             guard let key = settings.lazy.flatMap(\.keys).first(where: { $0.variable == variable })?.key else {
                 continue
             }
-            values[key] = unquoted(content[content.index(after: equals)...].trimmingSpaces)
+            let value = unquoted(content[content.index(after: equals)...].trimmingSpaces)
+            values[key] = value.isEmpty ? nil : value
         }
         return values
     }
@@ -148,9 +169,8 @@ extension AnySetting {
         return isSecret ? own + [(key: name + "-file", variable: environment + "_FILE")] : own
     }
 
-    fileprivate func accepts(_ flag: String) -> Bool {
-        flag == (isSecret ? name + "-file" : name)
-    }
+    /// The option's name on the command line: of a secret only its file can be named there.
+    var flag: String { isSecret ? name + "-file" : name }
 }
 
 /// A configuration that cannot be used: what is wrong, and where.

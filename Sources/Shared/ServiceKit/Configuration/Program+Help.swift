@@ -34,7 +34,8 @@ extension Program {
             let standard =
                 setting.defaultText.map { $0.isEmpty ? "" : "`\($0)`" } ?? (setting.isRequired ? "required" : "")
             let meaning = setting.unit.map { "\(setting.help) In \($0)." } ?? setting.help
-            lines.append("| `\(setting.flagText)` | `\(setting.environmentText)` | \(standard) | \(meaning) |")
+            let cells = ["`\(setting.flagText)`", "`\(setting.environmentText)`", standard, meaning]
+            lines.append("| " + cells.map(\.escapedForTable).joined(separator: " | ") + " |")
         }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -42,8 +43,7 @@ extension Program {
 
 extension AnySetting {
     fileprivate var flagText: String {
-        if isSecret { return "--\(name)-file FILE" }
-        return takesValue ? "--\(name) \(name.split(separator: "-").last!.uppercased())" : "--\(name)"
+        takesValue ? "--\(flag) \(flag.split(separator: "-").last!.uppercased())" : "--\(flag)"
     }
 
     fileprivate var environmentText: String {
@@ -63,6 +63,10 @@ extension AnySetting {
 }
 
 extension String {
+    fileprivate var escapedForTable: String {
+        String(flatMap { $0 == "|" ? "\\|" : String($0) })
+    }
+
     /// The text with spaces behind it up to a width.
     package func padded(to width: Int) -> String {
         self + String(repeating: " ", count: Swift.max(0, width - count))

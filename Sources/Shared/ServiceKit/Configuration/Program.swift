@@ -84,23 +84,29 @@ package struct Program: Sendable {
             case "--version": return .version
             default: break
             }
-            guard argument.hasPrefix("--") else {
+            guard argument.hasPrefix("-") else {
                 words.append(argument)
                 continue
+            }
+            guard argument.hasPrefix("--") else {
+                throw ConfigurationError("there is no option \(argument); options begin with two dashes")
             }
             let text = argument.dropFirst(2)
             if let equals = text.firstIndex(of: "=") {
                 let value = String(text[text.index(after: equals)...])
                 flags.append(Configuration.Flag(name: String(text[..<equals]), value: value))
             } else {
-                let isSwitch = settings.contains { $0.name == text && !$0.takesValue }
-                flags.append(Configuration.Flag(name: String(text), value: isSwitch ? nil : rest.popFirst()))
+                // What looks like the next option is no value; `--name=--value` says that it is.
+                let isAlone =
+                    settings.contains { $0.flag == text && !$0.takesValue } || rest.first?.hasPrefix("--") == true
+                flags.append(Configuration.Flag(name: String(text), value: isAlone ? nil : rest.popFirst()))
             }
         }
         let wanted = words.joined(separator: " ")
         guard let command = commands.first(where: { $0.name == wanted }) else {
             let known = commands.map(\.name).filter { !$0.isEmpty }.joined(separator: ", ")
-            throw ConfigurationError("there is no command '\(wanted)'\(known.isEmpty ? "" : "; there are: \(known)")")
+            let problem = wanted.isEmpty ? "a command is missing" : "there is no command '\(wanted)'"
+            throw ConfigurationError(known.isEmpty ? problem : "\(problem); there are: \(known)")
         }
         return .run(command, flags)
     }

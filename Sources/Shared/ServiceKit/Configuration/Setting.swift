@@ -21,7 +21,7 @@ package struct Setting<Value: SettingValue>: AnySetting {
     ///   - isRequired: whether a run without it is an error.
     ///   - unit: of a number, such as `seconds`.
     ///   - help: one sentence, without the default.
-    ///   - rule: answers what is wrong with a value that has the right type; nil when nothing is.
+    ///   - rule: answers what is wrong with a value that has the right type, without repeating it; nil when nothing is.
     package init(
         _ name: String, environment: String? = nil, default defaultText: String? = nil, isRequired: Bool = false,
         isSecret: Bool = false, unit: String? = nil, help: String,
@@ -124,7 +124,7 @@ extension Bool: SettingValue {
 }
 
 extension [String]: SettingValue {
-    package static var typeName: String { "a list with commas" }
+    package static var typeName: String { "a list separated by commas" }
     package init?(settingText text: String) {
         self = text.split(separator: ",").map { String($0.trimmingSpaces) }.filter { !$0.isEmpty }
     }

@@ -21,8 +21,13 @@ package func readTextFile(_ path: String) throws -> String {
 package func writeTextFile(_ text: String, to path: String) throws {
     let temporary = path + ".new"
     guard let file = fopen(temporary, "w") else { throw SystemError("cannot write '\(path)'") }
-    let written = fputs(text, file) >= 0
-    guard fclose(file) == 0, written, rename(temporary, path) == 0 else { throw SystemError("cannot write '\(path)'") }
+    var bytes = Array(text.utf8)
+    let written = fwrite(&bytes, 1, bytes.count, file) == bytes.count
+    guard fclose(file) == 0, written, rename(temporary, path) == 0 else {
+        let error = SystemError("cannot write '\(path)'")
+        unlink(temporary)
+        throw error
+    }
 }
 
 /// A system call that failed: what was tried, and the system's reason.
