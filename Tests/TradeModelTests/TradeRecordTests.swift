@@ -38,7 +38,7 @@ private func json(_ changes: [String: String?]) -> String {
             volume: Decimal(coefficient: 1559, scale: 5), time: Timestamp(milliseconds: 1_721_555_886_208),
             conditions: .empty)
         let record = TradeRecord(
-            trade: trade, toKafka: Timestamp(microseconds: 1_721_554_686_254_321),
+            trade: trade, toKafka: Timestamp(microseconds: 1_721_555_886_254_321),
             source: try #require(ShortText("producer")),
             sequence: 1_721_555_886_254_321, repeats: 0)
         #expect(String(decoding: write(record, conditionsFrom: []), as: UTF8.self) == documented)

@@ -101,29 +101,62 @@ package struct Logger: Sendable {
             for (key, value) in metadata {
                 line.write(" \(key)=")
                 let text = value.description
-                let isPlain = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x3D }
-                if isPlain { line.write(text) } else { line.writeJSONString(text) }
+                let isPlain =
+                    !text.isEmpty
+                    && text.unicodeScalars.allSatisfy {
+                        $0 != " " && $0 != "\"" && $0 != "=" && !$0.isControl
+                    }
+                if isPlain { line.write(text) } else { line.writeVisibly(text) }
             }
         case .json:
             line.write("{\"time\":\"")
             line.write(time)
             line.write("\",\"level\":\"\(level.rawValue)\",\"program\":")
-            line.writeJSONString(label)
+            line.writeVisibly(label)
             line.write(",\"message\":")
-            line.writeJSONString(message.description)
+            line.writeVisibly(message.description)
             for (key, value) in metadata {
                 line.write(",")
-                line.writeJSONString(key)
+                line.writeVisibly(key)
                 line.write(":")
                 if let number = value as? any BinaryInteger {
                     line.write(number.description)
                 } else {
-                    line.writeJSONString(value.description)
+                    line.writeVisibly(value.description)
                 }
             }
             line.write("}")
         }
         line.write("\n")
         return line.string
+    }
+}
+
+extension ByteWriter {
+    /// Appends a string as a JSON string with its quotes, and with all that a terminal or a log's reader may act upon
+    /// escaped, not only what JSON forbids.
+    fileprivate mutating func writeVisibly(_ text: String) {
+        write("\"")
+        for scalar in text.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" {
+                write("\\\(scalar)")
+            } else if scalar.isControl {
+                let digits = String(scalar.value, radix: 16)
+                write("\\u" + String(repeating: "0", count: 4 - digits.count) + digits)
+            } else {
+                write(String(scalar))
+            }
+        }
+        write("\"")
+    }
+}
+
+extension Unicode.Scalar {
+    /// Whether it acts on a terminal or ends a line. All of these lie below U+10000.
+    fileprivate var isControl: Bool {
+        switch properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        default: false
+        }
     }
 }
