@@ -11,10 +11,13 @@ package final class Health: Sendable {
         conditions.withLock { $0.append((name, problem)) }
     }
 
-    /// The conditions that do not hold, as `name: reason`; empty when the program is ready.
+    /// The conditions that do not hold, a line each as `name: reason`; empty when the program is ready.
     package var problems: [String] {
         conditions.withLock { $0 }.compactMap { condition in
-            condition.problem().map { "\(condition.name): \($0)" }
+            condition.problem().map { problem in
+                let lines = problem.split(whereSeparator: \.isNewline)
+                return "\(condition.name): \(lines.joined(separator: " "))"
+            }
         }
     }
 }

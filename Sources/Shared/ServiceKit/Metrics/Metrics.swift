@@ -8,9 +8,10 @@ package final class Counter: Sendable {
 
     /// Adds to the count; wait-free, from any thread.
     package func increment(by amount: Int64 = 1) {
-        count.add(amount, ordering: .relaxed)
+        count.wrappingAdd(amount, ordering: .relaxed)
     }
 
+    /// The count so far.
     package var value: Int64 { count.load(ordering: .relaxed) }
 }
 
@@ -20,10 +21,12 @@ package final class Gauge: Sendable {
 
     package init() {}
 
+    /// Sets the level; wait-free, from any thread.
     package func set(_ value: Int64) {
         number.store(value, ordering: .relaxed)
     }
 
+    /// The level that was set last.
     package var value: Int64 { number.load(ordering: .relaxed) }
 }
 
@@ -39,8 +42,9 @@ package final class Histogram: Sendable {
 
     package init() {}
 
-    /// Counts one duration.
+    /// Counts one duration; a negative one, as clocks that disagree give, counts as none.
     package func observe(microseconds: Int64) {
+        let microseconds = max(0, microseconds)
         let index = Self.bounds.firstIndex { microseconds <= $0 } ?? Self.bounds.count
         buckets[index].increment()
         sum.increment(by: microseconds)

@@ -4,7 +4,7 @@ import TradeModel
 /// All metrics of a program, and their form in Prometheus' text format (version 0.0.4).
 ///
 /// Metrics are made once and kept by who counts with them: nothing is looked up by name on a hot path. Asking for the same
-/// name and labels again answers the same metric.
+/// name and labels again answers the same metric; a reading that is there already stays.
 package final class MetricsRegistry: Sendable {
     /// Names and values that tell the metrics of one name apart.
     package typealias Labels = KeyValuePairs<String, String>
@@ -66,6 +66,7 @@ package final class MetricsRegistry: Sendable {
                     families.append((name, Family(type: type, help: help)))
                     return families.count - 1
                 }()
+            precondition(families[index].family.type == type, "\(name) is a \(families[index].family.type), no \(type)")
             if let known = families[index].family.series.first(where: { $0.labels == labelText }) {
                 return known.instrument
             }
@@ -76,17 +77,21 @@ package final class MetricsRegistry: Sendable {
     }
 
     private static func text(_ labels: Labels) -> String {
-        labels.map { name, value in
-            let escaped = value.flatMap { character -> String in
-                switch character {
-                case "\\": "\\\\"
-                case "\"": "\\\""
-                case "\n": "\\n"
-                default: String(character)
-                }
+        labels.sorted { $0.key < $1.key }.map { "\($0)=\"\(escaped($1, alsoQuotes: true))\"" }.joined(separator: ",")
+    }
+
+    /// Goes by Unicode scalars, since a `Character` may be a quote or a line end with something attached.
+    private static func escaped(_ text: String, alsoQuotes: Bool) -> String {
+        var escaped = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\": escaped += "\\\\"
+            case "\n": escaped += "\\n"
+            case "\"" where alsoQuotes: escaped += "\\\""
+            default: escaped.unicodeScalars.append(scalar)
             }
-            return "\(name)=\"\(String(escaped))\""
-        }.joined(separator: ",")
+        }
+        return escaped
     }
 
     /// All metrics in Prometheus' text format.
@@ -94,7 +99,7 @@ package final class MetricsRegistry: Sendable {
         let families = families.withLock { $0 }
         var text = ""
         for (name, family) in families {
-            text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.type)\n"
+            text += "# HELP \(name) \(Self.escaped(family.help, alsoQuotes: false))\n# TYPE \(name) \(family.type)\n"
             for (labels, instrument) in family.series {
                 let braces = labels.isEmpty ? "" : "{\(labels)}"
                 switch instrument {
@@ -123,6 +128,8 @@ package final class MetricsRegistry: Sendable {
     }
 
     private static func number(_ value: Double) -> String {
-        value == value.rounded() && value.magnitude < 1e15 ? String(Int64(value)) : String(value)
+        if value.isNaN { return "NaN" }
+        if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
+        return value == value.rounded() && value.magnitude < 1e15 ? String(Int64(value)) : String(value)
     }
 }
