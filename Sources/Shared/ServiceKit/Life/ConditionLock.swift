@@ -54,8 +54,10 @@ package final class ConditionLock<State>: @unchecked Sendable {
         }
     }
 
-    /// The same with a deadline: nil when the body has answered nothing until then.
+    /// The same with a deadline: nil when the body has answered nothing until then. It runs at least once.
     package func wait<Result>(for duration: Duration, _ body: (inout State) -> Result?) -> Result? {
+        // What the system takes as a deadline is not negative, and 30 years are as good as ever.
+        let duration = min(max(duration, .zero), .seconds(1_000_000_000))
         var deadline = timespec()
         clock_gettime(CLOCK_MONOTONIC, &deadline)
         let nanoseconds = Int(duration.components.attoseconds / 1_000_000_000) + deadline.tv_nsec
@@ -63,12 +65,14 @@ package final class ConditionLock<State>: @unchecked Sendable {
         deadline.tv_nsec = nanoseconds % 1_000_000_000
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
+        var isLate = false
         while true {
             if let result = body(&state) {
                 pthread_cond_broadcast(changed)
                 return result
             }
-            if pthread_cond_timedwait(changed, mutex, &deadline) == ETIMEDOUT { return body(&state) }
+            if isLate { return nil }
+            isLate = pthread_cond_timedwait(changed, mutex, &deadline) == ETIMEDOUT
         }
     }
 }

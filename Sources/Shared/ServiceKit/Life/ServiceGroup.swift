@@ -2,8 +2,8 @@ import Glibc
 
 /// Runs services until SIGTERM or SIGINT, or until one of them ends; then stops them in reverse order.
 ///
-/// Each stop has a deadline: a service that misses it ends with the process, which is safe, since every program can be
-/// killed at any time.
+/// Each stop has a deadline: when a service misses it, the process ends at once with status 1, which is safe, since every
+/// program can be killed at any time.
 package final class ServiceGroup: Sendable {
     private let services: [any Service]
     private let logger: Logger
@@ -12,13 +12,13 @@ package final class ServiceGroup: Sendable {
 
     private struct State {
         var ended: [Bool]
-        var failure: (service: String, error: any Error)?
+        var failure: (any Error)?
         var stopReason: String?
     }
 
     /// Makes a group.
     /// - Parameters:
-    ///   - services: in the order of their start, so that each finds what it needs already running.
+    ///   - services: in the order of their start, each after what it needs; none waits for another to be ready.
     ///   - stopDeadline: how long each service may take to stop.
     package init(_ services: [any Service], logger: Logger, stopDeadline: Duration = .seconds(10)) {
         self.services = services
@@ -64,7 +64,7 @@ package final class ServiceGroup: Sendable {
                 _exit(1)
             }
         }
-        if let failure = state.withLock({ $0.failure }) { throw failure.error }
+        if let failure = state.withLock({ $0.failure }) { throw failure }
         logger.info("stopped")
     }
 
@@ -75,10 +75,11 @@ package final class ServiceGroup: Sendable {
             try services[index].run(until: shutdown)
         } catch {
             failure = error
+            logger.error("a service has failed", ["service": name, "error": "\(error)"])
         }
         state.withLock { state in
             state.ended[index] = true
-            if let failure, state.failure == nil { state.failure = (name, failure) }
+            state.failure = state.failure ?? failure
             if state.stopReason == nil {
                 state.stopReason = failure == nil ? "\(name) has ended" : "\(name) has failed"
             }
