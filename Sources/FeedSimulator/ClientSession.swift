@@ -1,0 +1,49 @@
+import TradeModel
+
+/// The protocol's rules for one client: what it has subscribed, and what its messages mean. Does no I/O.
+struct ClientSession {
+    /// What is to be done about a message.
+    enum Action: Equatable {
+        case subscribe(ShortText)
+        case unsubscribe(ShortText)
+        /// An error frame with this message; the connection stays open.
+        case refuse(String)
+        /// Nothing: the feed acknowledges nothing.
+        case ignore
+    }
+
+    private let known: Set<ShortText>
+    private let maxSymbols: Int
+    private var symbols: Set<ShortText> = []
+
+    /// - Parameters:
+    ///   - known: the symbols that there are.
+    ///   - maxSymbols: what the plan allows; like the real feed, only the second symbol above it is refused.
+    init(known: Set<ShortText>, maxSymbols: Int) {
+        self.known = known
+        self.maxSymbols = maxSymbols
+    }
+
+    mutating func receive(_ message: Span<UInt8>) -> Action {
+        guard let object = try? JSONObject(message), let type = object.string("type"),
+            let name = object.string("symbol")
+        else {
+            return .refuse("Invalid message")
+        }
+        switch type {
+        case "subscribe": return subscribe(name)
+        case "unsubscribe":
+            guard let symbol = ShortText(name), symbols.remove(symbol) != nil else { return .ignore }
+            return .unsubscribe(symbol)
+        default: return .refuse("Invalid message type \(type)")
+        }
+    }
+
+    private mutating func subscribe(_ name: String) -> Action {
+        guard let symbol = ShortText(name), known.contains(symbol) else { return .refuse("Invalid symbol \(name)") }
+        guard !symbols.contains(symbol) else { return .ignore }
+        guard symbols.count <= maxSymbols else { return .refuse("Subscribing to too many symbols") }
+        symbols.insert(symbol)
+        return .subscribe(symbol)
+    }
+}
