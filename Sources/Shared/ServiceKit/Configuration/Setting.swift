@@ -130,6 +130,20 @@ extension [String]: SettingValue {
     }
 }
 
+/// What can be switched off: nil is written `off`.
+extension Optional: SettingValue where Wrapped: SettingValue {
+    package static var typeName: String { "\(Wrapped.typeName), or off" }
+    package init?(settingText text: String) {
+        if text.lowercased() == "off" {
+            self = .none
+        } else if let value = Wrapped(settingText: text) {
+            self = value
+        } else {
+            return nil
+        }
+    }
+}
+
 extension StringProtocol {
     /// The text without spaces, tabs and line ends around it.
     var trimmingSpaces: SubSequence {

@@ -1,0 +1,65 @@
+import Foundation
+import Testing
+
+@testable import ServiceKit
+
+struct ProcessMetricsTests {
+    private static func read(_ name: String, _ labels: [String: String] = [:]) throws -> Double {
+        let registry = MetricsRegistry()
+        registry.addProcessMetrics()
+        return try #require(try PrometheusText(registry.render()).value(name, labels))
+    }
+
+    @Test func `the names are those of Prometheus' client libraries`() throws {
+        let registry = MetricsRegistry()
+        registry.addProcessMetrics()
+        let text = try PrometheusText(registry.render())
+        #expect(
+            text.families.mapValues(\.type) == [
+                "process_cpu_seconds_total": "counter", "process_resident_memory_bytes": "gauge",
+                "process_start_time_seconds": "gauge", "process_open_fds": "gauge", "tickstream_build_info": "gauge",
+            ])
+        #expect(text.value("tickstream_build_info", ["version": Program.version]) == 1)
+    }
+
+    @Test func `CPU time rises with work`() throws {
+        let before = try Self.read("process_cpu_seconds_total")
+        let deadline = ContinuousClock.now + .seconds(20)
+        var after = before
+        while after < before + 0.02, .now < deadline { after = try Self.read("process_cpu_seconds_total") }
+        #expect(after >= before + 0.02)
+    }
+
+    @Test func `memory in RAM rises with memory in use`() throws {
+        let before = try Self.read("process_resident_memory_bytes")
+        #expect(before > 1_000_000)
+        let size = 64 << 20
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
+        defer { memory.deallocate() }
+        memset(memory, 1, size)
+        #expect(try Self.read("process_resident_memory_bytes") > before + Double(size / 2))
+    }
+
+    @Test func `the start was before now, and does not move`() throws {
+        let registry = MetricsRegistry()
+        registry.addProcessMetrics()
+        func start() throws -> Double {
+            try #require(try PrometheusText(registry.render()).value("process_start_time_seconds"))
+        }
+        let first = try start()
+        // The kernel counts in hundredths of a second.
+        #expect(first <= Date().timeIntervalSince1970 + 0.05)
+        #expect(first > Date().timeIntervalSince1970 - 3600)
+        #expect(try start() == first)
+    }
+
+    @Test func `open files are counted`() throws {
+        let before = try Self.read("process_open_fds")
+        #expect(before >= 3)
+        let files = (0..<200).compactMap { _ in FileHandle(forReadingAtPath: "/dev/null") }
+        defer { for file in files { try? file.close() } }
+        // Other tests open and close a few at the same time.
+        let rise = try Self.read("process_open_fds") - before
+        #expect(abs(rise - 200) < 100)
+    }
+}
