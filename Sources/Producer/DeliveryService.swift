@@ -6,11 +6,17 @@ struct DeliveryService: Service {
     let name = "delivery"
     private let producer: KafkaProducer
     private let logger: Logger
+    private let isStalled = Gauge()
     private static let flushTime = Duration.seconds(30)
+    /// How long nothing may be acknowledged while something waits for it, before the program counts as not ready.
+    private static let stallTime = Duration.seconds(10)
 
-    init(producer: KafkaProducer, logger: Logger, metrics: MetricsRegistry) {
+    init(producer: KafkaProducer, logger: Logger, metrics: MetricsRegistry, health: Health) {
         self.producer = producer
         self.logger = logger
+        health.require("kafka") { [isStalled] in
+            isStalled.value == 0 ? nil : "records wait, and none has been acknowledged for \(Self.stallTime)"
+        }
         metrics.reading("kafka_records_enqueued_total", "Records handed to Kafka's client", isCount: true) {
             Double(producer.enqueuedCount)
         }
@@ -23,9 +29,14 @@ struct DeliveryService: Service {
     }
 
     func run(until shutdown: ShutdownSignal) throws {
+        var lastCount = 0
+        var lastProgress = ContinuousClock.now
         while !shutdown.isRequested {
             producer.poll(milliseconds: 100)
             if let failure = producer.fatalFailure { throw failure }
+            let count = producer.acknowledgedCount
+            if count != lastCount || producer.outstanding == 0 { (lastCount, lastProgress) = (count, .now) }
+            isStalled.set(ContinuousClock.now - lastProgress < Self.stallTime ? 0 : 1)
         }
         let unacknowledged = producer.flush(timeout: Self.flushTime)
         logger.info(

@@ -22,7 +22,8 @@ final class FeedConnection: WebSocketClientHandler {
     private static let dialTimer = 1
 
     init(
-        feed: WebSocketURL, symbols: [String], publisher: TradePublisher, logger: Logger, metrics: MetricsRegistry
+        feed: WebSocketURL, symbols: [String], publisher: TradePublisher, logger: Logger, metrics: MetricsRegistry,
+        health: Health
     ) {
         self.feed = feed
         self.symbols = symbols
@@ -32,6 +33,7 @@ final class FeedConnection: WebSocketClientHandler {
         disconnections = metrics.counter("feed_disconnections_total", "Connections and attempts that ended")
         errors = metrics.counter("feed_errors_total", "Error messages of the feed")
         connected = metrics.gauge("feed_connected", "Whether the feed is connected: 1 or 0")
+        health.require("feed") { [connected] in connected.value == 1 ? nil : "not connected" }
     }
 
     func started(_ client: WebSocketClient) {

@@ -22,8 +22,10 @@ enum ProducerOptions {
         help: "This producer's name in every record: the same after a restart, another for each producer.",
         rule: { 1...ShortText.capacity ~= $0.utf8.count ? nil : "must have 1 to \(ShortText.capacity) bytes" })
 
+    static let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9101")
+
     static let all: [any AnySetting] =
-        [feedURL, feedToken, certificateAuthority, symbols, sourceID] + KafkaOptions.all
+        [feedURL, feedToken, certificateAuthority, symbols, sourceID] + KafkaOptions.all + [monitoring]
 }
 
 /// The program's settings and commands.
@@ -39,11 +41,12 @@ let producerProgram = Program(
 @Sendable
 private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let metrics = MetricsRegistry()
+    let health = Health()
     let client = try clientConfiguration(configuration)
     let producer = try makeProducer(configuration, logger)
     let topic = try producer.topic(configuration[KafkaOptions.topic])
     try checkTopic(configuration, producer, logger)
-    let delivery = DeliveryService(producer: producer, logger: logger, metrics: metrics)
+    let delivery = DeliveryService(producer: producer, logger: logger, metrics: metrics, health: health)
     let sourceID = configuration[ProducerOptions.sourceID]
     let symbols = configuration[ProducerOptions.symbols]
     let feed = FeedService(configuration: client, logger: logger) {
@@ -51,10 +54,14 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
             topic: topic, source: ShortText(sourceID)!, sequence: SequenceNumbers(after: .now()), logger: logger,
             metrics: metrics)
         return FeedConnection(
-            feed: client.url, symbols: symbols, publisher: publisher, logger: logger, metrics: metrics)
+            feed: client.url, symbols: symbols, publisher: publisher, logger: logger, metrics: metrics,
+            health: health)
     }
     // Stopped in reverse: first no more comes in, then what came in is acknowledged.
-    try ServiceGroup([delivery, feed], logger: logger, stopDeadline: .seconds(35)).run()
+    try ServiceGroup(
+        [delivery, feed], monitoringOn: configuration[ProducerOptions.monitoring], metrics: metrics, health: health,
+        logger: logger, stopDeadline: .seconds(35)
+    ).run()
 }
 
 @Sendable
