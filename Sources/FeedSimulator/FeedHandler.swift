@@ -8,7 +8,7 @@ import WebSocket
 /// pace decides how much is made for it, and at any other time whatever stands in the recording has been written.
 final class FeedHandler: WebSocketServerHandler {
     private enum Timer: Int {
-        case tick, ping, flush, stop
+        case ping, flush, stop
     }
 
     /// What is sent to a client in one go.
@@ -22,6 +22,7 @@ final class FeedHandler: WebSocketServerHandler {
     private let options: FeedOptions
     private let logger: Logger
     private let makeClient: () -> FeedClient
+    private let pacemaker: Pacemaker
     private let fail: @Sendable (SystemError) -> Void
     private var recording: Recording?
     private var frame = FrameWriter()
@@ -29,12 +30,15 @@ final class FeedHandler: WebSocketServerHandler {
     private var allowance: Int
     private var isStopping = false
 
-    /// - Parameter fail: told when the recording cannot be written, which ends the server.
+    /// - Parameters:
+    ///   - pacemaker: whoever runs it wakes the server at each tick and at the stop.
+    ///   - fail: told when the recording cannot be written, which ends the server.
     init(
-        _ options: FeedOptions, logger: Logger, fail: @escaping @Sendable (SystemError) -> Void
+        _ options: FeedOptions, logger: Logger, pacemaker: Pacemaker, fail: @escaping @Sendable (SystemError) -> Void
     ) throws(SystemError) {
         self.options = options
         self.logger = logger
+        self.pacemaker = pacemaker
         self.fail = fail
         makeClient = options.makeClients()
         allowance = options.limit
@@ -57,7 +61,7 @@ final class FeedHandler: WebSocketServerHandler {
         connection.attachment = makeClient()
         connections.append(connection)
         recording?.begin(at: .now)
-        if connections.count == 1 { connection.server.schedule(after: .zero, token: Timer.tick.rawValue) }
+        if connections.count == 1 { pacemaker.set(isTicking: true) }
         logger.info("client connected", ["client": connection.identifier, "clients": connections.count])
     }
 
@@ -81,6 +85,7 @@ final class FeedHandler: WebSocketServerHandler {
 
     func closed(_ connection: ServerConnection) {
         connections.removeAll { $0 === connection }
+        if connections.isEmpty { pacemaker.set(isTicking: false) }
         let client = client(connection)
         logger.info(
             "client disconnected",
@@ -93,9 +98,6 @@ final class FeedHandler: WebSocketServerHandler {
 
     func timer(_ token: Int, _ server: WebSocketServer) {
         switch Timer(rawValue: token)! {
-        case .tick:
-            tick()
-            if !connections.isEmpty { server.schedule(after: options.tickInterval, token: token) }
         case .ping:
             for connection in connections { client(connection).ping() }
             server.schedule(after: options.pingInterval, token: token)
@@ -107,8 +109,12 @@ final class FeedHandler: WebSocketServerHandler {
         }
     }
 
-    /// The program stops.
     func woken(_ server: WebSocketServer) {
+        if pacemaker.isStopped { stop(server) } else { tick() }
+    }
+
+    private func stop(_ server: WebSocketServer) {
+        guard !isStopping else { return }
         isStopping = true
         if connections.isEmpty { return finish(server) }
         for connection in connections { connection.close(code: 1001, reason: "the server stops") }

@@ -8,6 +8,8 @@ final class FeedServer: Service {
     let address: String
     private let server: WebSocketServer
     private let addressFile: String?
+    private let tickInterval: Duration
+    private let pacemaker = Pacemaker()
     private let logger: Logger
     private let failure = ConditionLock<SystemError?>(nil)
 
@@ -17,11 +19,13 @@ final class FeedServer: Service {
         var configuration = WebSocketServerConfiguration()
         configuration.address = options.listen.host
         configuration.port = options.listen.port
-        let failure = failure
-        let handler = try FeedHandler(options, logger: logger) { error in failure.withLock { $0 = error } }
+        let handler = try FeedHandler(options, logger: logger, pacemaker: pacemaker) { [failure] error in
+            failure.withLock { $0 = error }
+        }
         server = try WebSocketServer(configuration, handler: handler)
         address = options.listen.url(port: server.port)
         addressFile = options.addressFile
+        tickInterval = options.tickInterval
         self.logger = logger
     }
 
@@ -30,7 +34,14 @@ final class FeedServer: Service {
     func run(until shutdown: ShutdownSignal) throws {
         if let addressFile { try writeTextFile(address, to: addressFile) }
         logger.info("listening", ["address": address])
-        shutdown.onRequest { [server] in server.wake() }
+        ServiceThread.start("pace") { [pacemaker, tickInterval, server] in
+            pacemaker.run(every: tickInterval) { server.wake() }
+        }
+        defer { pacemaker.stop() }
+        shutdown.onRequest { [pacemaker, server] in
+            pacemaker.stop()
+            server.wake()
+        }
         server.run()
         if let error = failure.withLock({ $0 }) { throw error }
     }

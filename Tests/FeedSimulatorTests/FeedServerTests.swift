@@ -126,6 +126,20 @@ struct FeedServerTests {
         }
     }
 
+    @Test func `A client that does not read does not delay a stop`() async throws {
+        var options = FeedOptions()
+        options.rate = 200_000
+        try await withFeed(options) { feed in
+            let probe = FeedProbe(["AAPL"], startsPaused: true)
+            try await withClient(feed.address, probe) { _ in
+                try await eventually("it is full") { feed.log.contains("takes less than the rate") }
+                let start = ContinuousClock.now
+                try await feed.stop()
+                #expect(ContinuousClock.now - start < .seconds(3))
+            }
+        }
+    }
+
     @Test func `A replay goes out verbatim to each connection`() async throws {
         var options = FeedOptions()
         let frames = [
