@@ -87,7 +87,7 @@ let package = Package(
         tests("ProducerTests", ["Producer", "TradeModel"]),
         tests("ConsumerTests", ["Consumer", "TradeModel"]),
         tests("KPIServiceTests", ["KPIService", "TradeModel"]),
-        tests("FeedSimulatorTests", ["FeedSimulator", "TradeModel", "WebSocket"]),
+        tests("FeedSimulatorTests", ["FeedSimulator", "ServiceKit", "TradeModel", "WebSocket"]),
         tests("LocalServersTests", ["LocalServers"]),
         tests("IntegrationTests", ["LocalServers", "Kafka", "Postgres", "WebSocket", "TradeModel"]),
         tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel"]),

@@ -2,13 +2,14 @@ import Kafka
 import ServiceKit
 
 private let partitions = Setting<Int>(
-    "partitions", default: "5", help: "How many partitions each topic has.",
+    "partitions", environment: "DEV_BROKER_PARTITIONS", default: "5", help: "How many partitions each topic has.",
     rule: { 1...2048 ~= $0 ? nil : "must be from 1 to 2048" })
 private let topics = Setting<[String]>(
-    "topics", default: "trades", help: "The topics, with commas between them.",
+    "topics", environment: "DEV_BROKER_TOPICS", default: "trades", help: "The topics, with commas between them.",
     rule: { $0.isEmpty ? "must name at least one topic" : nil })
 private let addressFile = Setting<String>(
-    "address-file", help: "A file to write the bootstrap address to, once the broker can be used.")
+    "address-file", environment: "DEV_BROKER_ADDRESS_FILE",
+    help: "A file to write the bootstrap address to, once the broker can be used.")
 
 /// The program's settings and commands.
 let devBrokerProgram = Program(

@@ -1,3 +1,4 @@
+import ServiceKit
 import TradeModel
 
 /// What the simulator does: the settings' values, ready for use.

@@ -23,7 +23,7 @@ final class FeedServer: Service {
             failure.withLock { $0 = error }
         }
         server = try WebSocketServer(configuration, handler: handler)
-        address = options.listen.url(port: server.port)
+        address = "ws://\(ListenAddress(host: options.listen.host, port: server.port))"
         addressFile = options.addressFile
         tickInterval = options.tickInterval
         self.logger = logger

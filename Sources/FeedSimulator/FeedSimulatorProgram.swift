@@ -1,40 +1,49 @@
 import ServiceKit
 
 private let listen = Setting<ListenAddress>(
-    "listen", default: "127.0.0.1:8765", help: "The address and port to listen on; port 0 takes any free one.")
+    "listen", environment: "SIMULATOR_LISTEN", default: "127.0.0.1:8765",
+    help: "The address and port to listen on; port 0 takes any free one.")
 private let addressFile = Setting<String>(
-    "address-file", help: "A file that the address for clients (ws://host:port) is written to once it is listened on.")
+    "address-file", environment: "SIMULATOR_ADDRESS_FILE",
+    help: "A file that the address for clients (ws://host:port) is written to once it is listened on.")
 private let token = Setting<String>(
     "token", environment: "FEED_TOKEN", isSecret: true,
     help: "The token that clients must bring as /?token=…; without it any client is welcome.")
 private let maxSymbols = Setting<Int>(
-    "max-symbols", default: "50",
+    "max-symbols", environment: "SIMULATOR_MAX_SYMBOLS", default: "50",
     help: "How many symbols a connection may subscribe; like the real feed, the second one above it is refused.",
     rule: atLeast(1))
 private let pingInterval = Setting<Double>(
-    "ping-interval", default: "60", unit: "seconds", help: "The time between two pings.",
+    "ping-interval", environment: "SIMULATOR_PING_INTERVAL", default: "60", unit: "seconds",
+    help: "The time between two pings.",
     rule: { $0 > 0 && $0 <= 86_400 ? nil : "must be above 0 and at most 86400" })
 private let seed = Setting<Int>(
-    "seed", default: "1", help: "Which market is simulated: the same seed gives the same trades.", rule: atLeast(0))
+    "seed", environment: "SIMULATOR_SEED", default: "1",
+    help: "Which market is simulated: the same seed gives the same trades.", rule: atLeast(0))
 private let extraSymbols = Setting<Int>(
-    "extra-symbols", default: "0", help: "How many made-up symbols (SIM:0001 …) there are besides the six.",
+    "extra-symbols", environment: "SIMULATOR_EXTRA_SYMBOLS", default: "0",
+    help: "How many made-up symbols (SIM:0001 …) there are besides the six.",
     rule: { 0...100_000 ~= $0 ? nil : "must be 0 to 100000" })
 private let rate = Setting<Int>(
-    "rate", default: "200", unit: "trades a second",
+    "rate", environment: "SIMULATOR_RATE", default: "200", unit: "trades a second",
     help: "How many trades each connection gets, all symbols together.",
     rule: { 1...200_000 ~= $0 ? nil : "must be 1 to 200000" })
 private let maxFrameTrades = Setting<Int>(
-    "max-frame-trades", default: "30", help: "The most trades in a frame.",
+    "max-frame-trades", environment: "SIMULATOR_MAX_FRAME_TRADES", default: "30", help: "The most trades in a frame.",
     rule: { 1...10_000 ~= $0 ? nil : "must be 1 to 10000" })
 private let limit = Setting<Int>(
-    "limit", help: "After this many trades sent in all, only pings are sent.", rule: atLeast(0))
+    "limit", environment: "SIMULATOR_LIMIT", help: "After this many trades sent in all, only pings are sent.",
+    rule: atLeast(0))
 private let replay = Setting<String>(
-    "replay", help: "A recording to play to each connection from its first subscription on, instead of the market.")
+    "replay", environment: "SIMULATOR_REPLAY",
+    help: "A recording to play to each connection from its first subscription on, instead of the market.")
 private let speed = Setting<Double>(
-    "speed", default: "1", help: "How many times faster than recorded a replay is played; 0 is as fast as possible.",
+    "speed", environment: "SIMULATOR_SPEED", default: "1",
+    help: "How many times faster than recorded a replay is played; 0 is as fast as possible.",
     rule: { $0 >= 0 ? nil : "must not be negative" })
 private let record = Setting<String>(
-    "record", help: "A file that each frame sent is written to, in the form that --replay reads.")
+    "record", environment: "SIMULATOR_RECORD",
+    help: "A file that each frame sent is written to, in the form that --replay reads.")
 
 private func atLeast(_ least: Int) -> @Sendable (Int) -> String? {
     { $0 >= least ? nil : "must be at least \(least)" }
