@@ -32,7 +32,7 @@ final class FeedServer: Service {
     /// Serves. A stop closes every connection with code 1001.
     /// - Throws: `SystemError` when the address or the recording cannot be written.
     func run(until shutdown: ShutdownSignal) throws {
-        if let addressFile { try writeTextFile(address, to: addressFile) }
+        if let addressFile { try writeTextFile(address + "\n", to: addressFile) }
         logger.info("listening", ["address": address])
         ServiceThread.start("pace") { [pacemaker, tickInterval, server] in
             pacemaker.run(every: tickInterval) { server.wake() }
