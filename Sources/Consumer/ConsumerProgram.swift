@@ -1,4 +1,5 @@
 import ExactlyOnce
+import KafkaService
 import Migrations
 import Postgres
 import ServiceKit
@@ -13,7 +14,9 @@ let consumerProgram = Program(
     settings: TopicReaderOptions.all + [group],
     commands: [
         Program.Command("", "Read the topic and fill the tables, until SIGTERM.", run: consume),
-        Program.Command("migrate", "Bring the database's schema to the version of this program.", run: migrate),
+        Program.Command(
+            "migrate", "Bring the database's schema to the version of this program; needs no Kafka.",
+            ignoring: KafkaOptions.all, run: migrate),
         Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
     ])
 

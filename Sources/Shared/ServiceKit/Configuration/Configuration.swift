@@ -5,10 +5,11 @@
 package struct Configuration: Sendable {
     private let texts: [String: String]
 
-    /// Reads and checks all settings.
+    /// Reads and checks all settings, except for those that nobody will ask for: they may be given, and need not be.
     /// - Throws: `ConfigurationError`, naming the key, where its value came from, and the value unless it is secret.
     package init(
-        settings: [any AnySetting], flags: [Flag], environment: [String: String],
+        settings: [any AnySetting], ignoring ignored: [any AnySetting] = [], flags: [Flag],
+        environment: [String: String],
         readFile: (String) throws -> String = readTextFile
     ) throws {
         var sources: [Source] = []
@@ -44,7 +45,7 @@ package struct Configuration: Sendable {
             sources.append(Source(name: { "\(Self.variable($0, settings)) in \(path)" }, values: values))
         }
         var texts: [String: String] = [:]
-        for setting in settings {
+        for setting in settings where !ignored.contains(where: { $0.name == setting.name }) {
             texts[setting.name] = try Self.resolve(setting, sources, readFile)
         }
         self.texts = texts

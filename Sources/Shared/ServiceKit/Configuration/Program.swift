@@ -13,13 +13,18 @@ package struct Program: Sendable {
     package struct Command: Sendable {
         package let name: String
         package let summary: String
+        let ignored: [any AnySetting]
         let run: @Sendable (Configuration, Logger) throws -> Void
 
+        /// Declares a command.
+        /// - Parameter ignored: settings of the program that this command does not read: it runs without them.
         package init(
-            _ name: String, _ summary: String, run: @escaping @Sendable (Configuration, Logger) throws -> Void
+            _ name: String, _ summary: String, ignoring ignored: [any AnySetting] = [],
+            run: @escaping @Sendable (Configuration, Logger) throws -> Void
         ) {
             self.name = name
             self.summary = summary
+            self.ignored = ignored
             self.run = run
         }
     }
@@ -50,7 +55,8 @@ package struct Program: Sendable {
             case .helpMarkdown: print(markdown)
             case .version: print("\(name) \(Self.version)")
             case .run(let command, let flags):
-                let configuration = try Configuration(settings: settings, flags: flags, environment: environment)
+                let configuration = try Configuration(
+                    settings: settings, ignoring: command.ignored, flags: flags, environment: environment)
                 let logger = Logger(label: name, configuration: configuration)
                 do {
                     try command.run(configuration, logger)
