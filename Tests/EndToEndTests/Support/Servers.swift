@@ -1,0 +1,41 @@
+import Foundation
+import Kafka
+import LocalServers
+
+/// The servers that all tests of the process share, started on first use and ended with the process.
+actor Servers {
+    static let shared = Servers()
+
+    /// A real Kafka, when the environment names one; else each test has an embedded broker of its own.
+    static let kafkaHome = ProcessInfo.processInfo.environment["KAFKA_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+
+    private var postgres: Task<PostgresServer, any Error>?
+    private var kafka: Task<KafkaServer, any Error>?
+    private var counter = 0
+
+    /// A new database, without any schema; returns its connection string.
+    func newDatabase() async throws -> String {
+        let start = postgres ?? Task {
+            let server = try PostgresServer(durability: .disposable, settings: ["max_connections": "40"])
+            try await server.start()
+            return server
+        }
+        postgres = start
+        let server = try await start.value
+        counter += 1
+        let name = "test_\(counter)"
+        try await server.createDatabase(name)
+        return server.connectionString(database: name)
+    }
+
+    /// The real Kafka's address.
+    func kafkaBootstrap(home: String) async throws -> String {
+        let start = kafka ?? Task {
+            let server = try KafkaServer(home: KafkaHome(path: home))
+            try await server.start()
+            return server
+        }
+        kafka = start
+        return try await start.value.bootstrapServers
+    }
+}
