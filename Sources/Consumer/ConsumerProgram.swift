@@ -7,11 +7,13 @@ import ServiceKit
 private let group = Setting<String>(
     "consumer-group", default: "consumer", help: "The consumer group whose members share the partitions.")
 
+private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9102")
+
 /// The program's settings and commands.
 let consumerProgram = Program(
     name: "consumer",
     summary: "Writes every trade of the topic exactly once into PostgreSQL.",
-    settings: TopicReaderOptions.all + [group],
+    settings: TopicReaderOptions.all + [group, monitoring],
     commands: [
         Program.Command("", "Read the topic and fill the tables, until SIGTERM.", run: consume),
         Program.Command(
@@ -26,10 +28,12 @@ private func consume(_ configuration: Configuration, _ logger: Logger) throws {
     let reading = try TopicReaderOptions.reader("consumer", group: group, configuration)
     try requireSchema(of: reading.database)
     let batchMetrics = ConsumerMetrics(metrics)
-    let reader = TopicReader(reading, logger: logger, metrics: TopicReaderMetrics(metrics)) {
-        TradeBatch(metrics: batchMetrics)
-    }
-    try ServiceGroup([reader], logger: logger).run()
+    let readerMetrics = TopicReaderMetrics(metrics)
+    let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) { TradeBatch(metrics: batchMetrics) }
+    try ServiceGroup(
+        [reader], monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,
+        logger: logger
+    ).run()
 }
 
 @Sendable

@@ -9,11 +9,13 @@ private let commitInterval = Setting<Int>(
     help: "The least time between two commits: what comes in meanwhile is folded into one change a symbol and window.",
     rule: { 0...10_000 ~= $0 ? nil : "must be from 0 to 10000" })
 
+private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9103")
+
 /// The program's settings and commands.
 let kpiServiceProgram = Program(
     name: "kpi-service",
     summary: "Folds the trades of the topic into the rollups that the KPI tables read, each exactly once.",
-    settings: TopicReaderOptions.all + [group, commitInterval],
+    settings: TopicReaderOptions.all + [group, commitInterval, monitoring],
     commands: [
         Program.Command("", "Read the topic and keep the rollups, until SIGTERM.", run: fold),
         Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
@@ -30,10 +32,12 @@ private func fold(_ configuration: Configuration, _ logger: Logger) throws {
     let reading = try readerConfiguration(configuration)
     try requireSchema(of: reading.database)
     let rejected = metrics.counter("records_rejected_total", "Records that are no trades and count in no rollup")
-    let reader = TopicReader(reading, logger: logger, metrics: TopicReaderMetrics(metrics)) {
-        RollupBatch(rejected: rejected)
-    }
-    try ServiceGroup([reader], logger: logger).run()
+    let readerMetrics = TopicReaderMetrics(metrics)
+    let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) { RollupBatch(rejected: rejected) }
+    try ServiceGroup(
+        [reader], monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,
+        logger: logger
+    ).run()
 }
 
 @Sendable

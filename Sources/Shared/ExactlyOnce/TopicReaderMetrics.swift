@@ -8,6 +8,8 @@ package final class TopicReaderMetrics: Sendable {
     let recoveries: Counter
     let commitTime: ServiceKit.Histogram
     let assignedPartitions: Gauge
+    /// What keeps the reader from its work.
+    package let health = Health()
     private let registry: MetricsRegistry
 
     package init(_ registry: MetricsRegistry) {
@@ -19,6 +21,9 @@ package final class TopicReaderMetrics: Sendable {
             "recoveries_total", "Times that everything in memory was dropped and claimed anew")
         commitTime = registry.histogram("transaction_seconds", "Time from begin to the commit's answer")
         assignedPartitions = registry.gauge("assigned_partitions", "Partitions that this member owns now")
+        health.require("partitions") { [assignedPartitions] in
+            assignedPartitions.value > 0 ? nil : "none is claimed: waiting for Kafka, the group or the database"
+        }
     }
 
     /// The position of a partition: everything below is stored.

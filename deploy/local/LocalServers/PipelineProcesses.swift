@@ -30,7 +30,9 @@ package final class PipelineProcesses: Sendable {
         self.directory = URL(fileURLWithPath: directory).standardizedFileURL.path
         self.programs = programs
         let withheld = ["FINNHUB_TOKEN", "FEED_TOKEN", "DATABASE_URL"].flatMap { [$0, "\($0)_FILE"] }
+        // Several of a kind may run here, so none can have its usual port.
         self.environment = environment.filter { $0.key != "KAFKA_BOOTSTRAP_SERVERS" && !withheld.contains($0.key) }
+            .merging(["MONITORING_LISTEN": "127.0.0.1:0"]) { given, _ in given }
         self.onDeath = onDeath
         do {
             try FileManager.default.createDirectory(atPath: self.directory, withIntermediateDirectories: true)
