@@ -73,7 +73,7 @@ final class TradeBatch: TransactionalBatch {
         rejected.fields.int4(record.partition)
         rejected.fields.int8(record.offset)
         rejected.fields.text(reason.rawValue)
-        rejected.fields.bytes(record.value)
+        if record.value.baseAddress == nil { rejected.fields.null() } else { rejected.fields.bytes(record.value) }
         rejected.stampedTimestamptz()
         rejected.endRow()
         metrics.rejected(reason)
