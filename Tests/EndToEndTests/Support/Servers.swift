@@ -15,11 +15,13 @@ actor Servers {
 
     /// A new database, without any schema; returns its connection string.
     func newDatabase() async throws -> String {
-        let start = postgres ?? Task {
-            let server = try PostgresServer(durability: .disposable, settings: ["max_connections": "40"])
-            try await server.start()
-            return server
-        }
+        let start =
+            postgres
+            ?? Task {
+                let server = try PostgresServer(durability: .disposable, settings: ["max_connections": "40"])
+                try await server.start()
+                return server
+            }
         postgres = start
         let server = try await start.value
         counter += 1
@@ -30,11 +32,13 @@ actor Servers {
 
     /// The real Kafka's address.
     func kafkaBootstrap(home: String) async throws -> String {
-        let start = kafka ?? Task {
-            let server = try KafkaServer(home: KafkaHome(path: home))
-            try await server.start()
-            return server
-        }
+        let start =
+            kafka
+            ?? Task {
+                let server = try KafkaServer(home: KafkaHome(path: home))
+                try await server.start()
+                return server
+            }
         kafka = start
         return try await start.value.bootstrapServers
     }

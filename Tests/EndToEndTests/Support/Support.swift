@@ -28,7 +28,9 @@ struct MultisetDifference: CustomStringConvertible {
         for element in found { counts[element, default: 0] -= 1 }
         for (element, count) in counts where count != 0 {
             if count > 0 { missing += count } else { surplus -= count }
-            if examples.count < 10 { examples.append("\(count > 0 ? "missing" : "surplus") \(abs(count))×: \(element)") }
+            if examples.count < 10 {
+                examples.append("\(count > 0 ? "missing" : "surplus") \(abs(count))×: \(element)")
+            }
         }
     }
 

@@ -36,7 +36,8 @@ extension TestPipeline {
         var expected: [String] = []
         for record in records {
             guard let json = try? JSONText(record.value), let line = try? TradeLine.of(json) else { continue }
-            let origin = "\(record.partition)|\(record.offset)|\(json["src"]?.string ?? "")|\(json["seq"]?.number ?? "")"
+            let origin =
+                "\(record.partition)|\(record.offset)|\(json["src"]?.string ?? "")|\(json["seq"]?.number ?? "")"
             expected.append("\(origin)|\(line)")
             #expect(record.key.map { String(decoding: $0, as: UTF8.self) } == json["s"]?.string)
         }
@@ -61,15 +62,15 @@ extension TestPipeline {
                 "SELECT count(*) - count(DISTINCT (id >> 51, kafka_partition, kafka_offset)) FROM trade_data_finhub",
             "sequences rise with the offsets of a partition":
                 """
-                SELECT count(*) FROM (SELECT sequence, lag(sequence) OVER (
-                    PARTITION BY id >> 51, kafka_partition, source ORDER BY kafka_offset) AS before FROM trade_data_finhub)
-                    AS rows WHERE sequence <= before
-                """,
+            SELECT count(*) FROM (SELECT sequence, lag(sequence) OVER (
+                PARTITION BY id >> 51, kafka_partition, source ORDER BY kafka_offset) AS before FROM trade_data_finhub)
+                AS rows WHERE sequence <= before
+            """,
             "a symbol stays in one partition":
                 """
-                SELECT count(*) FROM (SELECT 1 FROM trade_data_finhub GROUP BY id >> 51, symbol
-                    HAVING count(DISTINCT kafka_partition) > 1) AS symbols
-                """,
+            SELECT count(*) FROM (SELECT 1 FROM trade_data_finhub GROUP BY id >> 51, symbol
+                HAVING count(DISTINCT kafka_partition) > 1) AS symbols
+            """,
             "times rise from step to step":
                 "SELECT count(*) FROM trade_data_finhub WHERE NOT (to_kafka <= to_consumer AND to_consumer <= to_db)",
         ]

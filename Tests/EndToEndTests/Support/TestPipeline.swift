@@ -23,14 +23,20 @@ final class TestPipeline: Sendable {
 
     /// Runs a test with a pipeline whose readers do not run yet, and ends all of it afterwards; an error comes with the
     /// last lines of every program's log.
-    static func run(migrated: Bool = true, _ test: (TestPipeline) async throws -> Void) async throws {
+    ///
+    /// - Parameters:
+    ///   - database: one that is there already; nil makes a new one.
+    ///   - migrated: whether a new database gets the schema.
+    static func run(
+        database: Database? = nil, migrated: Bool = true, _ test: (TestPipeline) async throws -> Void
+    ) async throws {
         let directory = try TemporaryDirectory(prefix: "tickstream-e2e")
         let deaths = Deaths()
         let processes = try PipelineProcesses(directory: directory.path, onDeath: deaths.add)
         var pipeline: TestPipeline?
         do {
-            pipeline = try await TestPipeline(processes, deaths)
-            if migrated { try await processes.migrate(databaseURL: pipeline!.database.url) }
+            pipeline = try await TestPipeline(processes, deaths, database)
+            if database == nil, migrated { try await processes.migrate(databaseURL: pipeline!.database.url) }
             try await test(pipeline!)
         } catch {
             let logs = lastLines(in: directory.path)
@@ -42,10 +48,14 @@ final class TestPipeline: Sendable {
         await processes.stopAll()
     }
 
-    private init(_ processes: PipelineProcesses, _ deaths: Deaths) async throws {
+    private init(_ processes: PipelineProcesses, _ deaths: Deaths, _ database: Database?) async throws {
         self.processes = processes
         self.deaths = deaths
-        database = Database(url: try await Servers.shared.newDatabase())
+        if let database {
+            self.database = database
+        } else {
+            self.database = Database(url: try await Servers.shared.newDatabase())
+        }
         if let home = Servers.kafkaHome {
             bootstrap = try await Servers.shared.kafkaBootstrap(home: home)
             topic = "trades-\(UUID().uuidString.lowercased())"
@@ -67,26 +77,26 @@ final class TestPipeline: Sendable {
 
     /// Starts both readers, and waits until they have taken their partitions.
     func startReaders(_ arguments: [String] = []) async throws {
-        try startConsumer(arguments)
-        try startKPIService(arguments)
-        try await wait(for: "both readers to claim their partitions") {
-            try await database.number("SELECT count(*) FROM offset_ledger")
-                == Self.partitions * Self.readers.count
-        }
+        let claims = "SELECT count(*) FROM offset_ledger"
+        let wanted = try await database.number(claims) + Self.partitions * Self.readers.count
+        for reader in Self.readers { try start(reader, arguments) }
+        try await wait(for: "both readers to claim their partitions") { try await database.number(claims) == wanted }
     }
 
+    /// Starts a reader, among the test's processes unless told otherwise.
     @discardableResult
-    func startConsumer(_ arguments: [String] = []) throws -> PipelineProcess {
-        try processes.startConsumer(
-            bootstrap: bootstrap, databaseURL: database.url,
-            arguments: ["--trades-topic", topic, "--consumer-group", "consumer-\(topic)"] + arguments)
-    }
-
-    @discardableResult
-    func startKPIService(_ arguments: [String] = []) throws -> PipelineProcess {
-        try processes.startKPIService(
-            bootstrap: bootstrap, databaseURL: database.url,
-            arguments: ["--trades-topic", topic, "--kpi-group", "kpi-\(topic)"] + arguments)
+    func start(
+        _ reader: String, _ arguments: [String] = [], among others: PipelineProcesses? = nil
+    ) throws -> PipelineProcess {
+        let processes = others ?? processes
+        let topicArguments = ["--trades-topic", topic]
+        return reader == "consumer"
+            ? try processes.startConsumer(
+                bootstrap: bootstrap, databaseURL: database.url,
+                arguments: topicArguments + ["--consumer-group", "consumer-\(topic)"] + arguments)
+            : try processes.startKPIService(
+                bootstrap: bootstrap, databaseURL: database.url,
+                arguments: topicArguments + ["--kpi-group", "kpi-\(topic)"] + arguments)
     }
 
     @discardableResult
@@ -110,6 +120,7 @@ final class TestPipeline: Sendable {
 
     /// Stops everything in order and expects every program to end well.
     func stopAll() async {
+        tap.stop()
         for (name, status) in await processes.stopAll() {
             #expect(status.isSuccess, "\(name) \(status)")
         }

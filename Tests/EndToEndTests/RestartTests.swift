@@ -1,0 +1,101 @@
+import Foundation
+import LocalServers
+import Testing
+
+extension EndToEnd {
+    @Suite struct RestartTests {
+        private static let simulator = ["--extra-symbols", "40", "--rate", "1500"]
+
+        @Test(.timeLimit(.minutes(4)))
+        func `readers killed in mid-stream lose and double nothing`() async throws {
+            try await TestPipeline.run { pipeline in
+                // The broker finds out sooner that a killed member is gone; the embedded one wants more than 3 s.
+                let properties = "\(pipeline.processes.directory)/kafka.properties"
+                try "session.timeout.ms=3500\nheartbeat.interval.ms=500\n"
+                    .write(toFile: properties, atomically: true, encoding: .utf8)
+                let options = ["--kafka-properties-file", properties]
+                let feed = try await pipeline.processes.startSimulator(
+                    Self.simulator + ["--record", pipeline.recordingFile])
+                try await pipeline.startReaders(options)
+                try pipeline.startProducer(feed: feed, symbols: EndToEnd.symbols)
+
+                for round in 1...3 {
+                    let before = try await pipeline.positions()
+                    try await pipeline.wait(for: "both readers to store something in round \(round)") {
+                        let now = try await pipeline.positions()
+                        return TestPipeline.readers.allSatisfy { now[$0, default: 0] > before[$0, default: 0] + 500 }
+                    }
+                    for reader in TestPipeline.readers { await pipeline.kill(reader) }
+                    for reader in TestPipeline.readers { try pipeline.start(reader, options) }
+                }
+                try await pipeline.endStream()
+                let total = try await pipeline.waitUntilStored()
+                await pipeline.stopAll()
+
+                let sent = try Recording(path: pipeline.recordingFile).trades()
+                #expect(total == sent.count)
+                _ = try await pipeline.expectStored(sent)
+                try await pipeline.expectRowsOfTopic()
+                try await pipeline.expectSoundRows()
+                #expect(try await pipeline.expectEqualKPIsAtAllThresholds() == 0)
+                // Each reader has claimed each partition in each of its lives.
+                #expect(try await pipeline.database.number("SELECT min(epoch) FROM offset_ledger") >= 4)
+            }
+        }
+
+        @Test(.timeLimit(.minutes(3)))
+        func `what a restarted producer was acknowledged is stored once`() async throws {
+            try await TestPipeline.run { pipeline in
+                let feed = try await pipeline.processes.startSimulator(
+                    Self.simulator + ["--record", pipeline.recordingFile])
+                try await pipeline.startReaders()
+                try pipeline.startProducer(feed: feed, symbols: EndToEnd.symbols)
+                try await pipeline.waitUntilPublished(atLeast: 3_000)
+                for status in await pipeline.stop("producer") { #expect(status.isSuccess) }
+                let first = Int(try await pipeline.watermarks().reduce(0, +))
+
+                let second = try pipeline.startProducer(feed: feed, symbols: EndToEnd.symbols)
+                try await pipeline.waitUntilPublished(atLeast: first + 3_000)
+                try await pipeline.endStream()
+                let total = try await pipeline.waitUntilStored()
+                await pipeline.stopAll()
+
+                // Each run says at its end how much was acknowledged; the log is that of both.
+                let log = try String(contentsOfFile: second.logFile, encoding: .utf8)
+                let acknowledged = log.matches(of: /kafka\.acknowledged=(\d+)/).compactMap { Int($0.1) }
+                #expect(acknowledged.count == 2 && acknowledged.first == first && acknowledged.reduce(0, +) == total)
+                // The feed's trades that nobody read when the first producer went are the only ones that are missing.
+                let sent = try Recording(path: pipeline.recordingFile).trades()
+                let stored = try await pipeline.storedTrades()
+                #expect(stored.count == total)
+                #expect(stored.prefix(first) == sent.prefix(first))
+                #expect(stored.suffix(total - first) == sent.suffix(total - first))
+                try await pipeline.expectRowsOfTopic()
+                try await pipeline.expectSoundRows()
+                #expect(try await pipeline.expectEqualKPIsAtAllThresholds() == 0)
+            }
+        }
+    }
+}
+
+extension TestPipeline {
+    /// Ends the feed, which closes its connections when all is sent, then the producer.
+    fileprivate func endStream() async throws {
+        let producer = try #require(processes.running.first { $0.name == "producer" })
+        for status in await stop("feed-simulator") { #expect(status.isSuccess) }
+        try await wait(for: "the producer to take the end of the feed") {
+            producer.log.contains("the feed is disconnected")
+        }
+        for status in await stop("producer") { #expect(status.isSuccess) }
+    }
+
+    /// How many records each reader has stored.
+    fileprivate func positions() async throws -> [String: Int] {
+        let rows = try await database.rows("SELECT reader, sum(next_offset) FROM offset_ledger GROUP BY reader")
+        return Dictionary(uniqueKeysWithValues: rows.map { ($0[0] ?? "", Int($0[1] ?? "") ?? 0) })
+    }
+
+    fileprivate func waitUntilPublished(atLeast count: Int) async throws {
+        try await wait(for: "\(count) records in the topic") { try await watermarks().reduce(0, +) >= count }
+    }
+}
