@@ -11,12 +11,15 @@ final class TradePublisher {
     private let logger: Logger
     private var sequence: SequenceNumbers
     private var parser = FeedParser()
+    private var repeats = Repeats()
+    private let start = ContinuousClock.now
     private var value = ByteWriter(capacity: 1024)
     private var rejectionLog = LogThrottle()
 
     private let frames: Counter
     private let trades: Counter
     private let rejected: [RejectionReason: Counter]
+    private let repeated: Counter
     private let refused: Counter
 
     init(
@@ -29,6 +32,7 @@ final class TradePublisher {
         self.logger = logger
         frames = metrics.counter("feed_frames_total", "Messages received from the feed")
         trades = metrics.counter("feed_trades_total", "Trades received from the feed and handed to Kafka's client")
+        repeated = metrics.counter("feed_trades_repeated_total", "Trades that were identical to one shortly before")
         refused = metrics.counter("kafka_records_refused_total", "Records that Kafka's client did not take")
         rejected = Dictionary(
             uniqueKeysWithValues: RejectionReason.allCases.map { reason in
@@ -64,15 +68,21 @@ final class TradePublisher {
         case .trades: break
         }
         let now = Timestamp.now()
-        for trade in parser.trades { send(trade, frame, now) }
+        let tick = (ContinuousClock.now - start).components
+        let milliseconds = tick.seconds * 1000 + tick.attoseconds / 1_000_000_000_000_000
+        for trade in parser.trades {
+            let before = repeats.count(trade, conditions: trade.conditions.bytes(in: frame), now: milliseconds)
+            if before > 0 { repeated.increment() }
+            send(trade, frame, now, repeats: before)
+        }
         trades.increment(by: Int64(parser.trades.count))
         for rejection in parser.rejections { reject(rejection, frame) }
         return .published
     }
 
-    private func send(_ trade: Trade, _ frame: UnsafeRawBufferPointer, _ now: Timestamp) {
+    private func send(_ trade: Trade, _ frame: UnsafeRawBufferPointer, _ now: Timestamp, repeats: Int32) {
         let record = TradeRecord(
-            trade: trade, toKafka: now, source: source, sequence: sequence.next(), repeats: 0)
+            trade: trade, toKafka: now, source: source, sequence: sequence.next(), repeats: repeats)
         value.clear()
         value.write(record, conditionsFrom: frame)
         do throws(KafkaError) {
