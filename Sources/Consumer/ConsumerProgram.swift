@@ -17,7 +17,7 @@ let consumerProgram = Program(
     commands: [
         Program.Command("", "Read the topic and fill the tables, until SIGTERM.", run: consume),
         Program.Command(
-            "migrate", "Bring the database's schema to the version of this program; needs no Kafka.",
+            "migrate", "Bring the database's schema to the version of this program.",
             ignoring: KafkaOptions.all, run: migrate),
         Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
     ])
