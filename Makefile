@@ -42,9 +42,13 @@ test-kafka: setup ## run the tests that talk to a broker on a real Kafka: make t
 	swift build --build-tests
 	swift test --skip-build --filter '^($(KAFKA_TESTS))\.'
 
+# The test's result, one line, comes last; the exit status is that of the tests.
+e2e: SHELL := /bin/bash
+e2e: .SHELLFLAGS := -o pipefail -c
 e2e: setup ## send TRADES=100000 trades from feed to tables and compare
 	swift build --build-tests
-	TICKSTREAM_E2E_TRADES=$(TRADES) swift test --skip-build --filter '^EndToEndTests\.'
+	@TICKSTREAM_E2E_TRADES=$(TRADES) swift test --skip-build --filter '^EndToEndTests\.' 2>&1 \
+		| awk '/^sent=/ { result = $$0; next } { print; fflush() } END { if (result != "") print result }'
 
 bench: build ## measure throughput and latency
 	@exec .build/release/bench
