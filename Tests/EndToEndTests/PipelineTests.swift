@@ -32,7 +32,7 @@ extension EndToEnd {
                     try recording.update()
                     return recording.tradeCount >= Self.trades
                 }
-                try await pipeline.waitUntilPublished(Self.trades)
+                try await pipeline.publishAll(Self.trades)
                 _ = try await pipeline.waitUntilStored(within: limit)
                 await pipeline.stopAll()
 
@@ -62,7 +62,7 @@ extension EndToEnd {
                 let feed = try await pipeline.processes.startSimulator(["--replay", Self.capture, "--speed", "20"])
                 try await pipeline.startReaders()
                 try pipeline.startProducer(feed: feed, symbols: ["AAPL"])
-                try await pipeline.waitUntilPublished(captured.count)
+                try await pipeline.publishAll(captured.count)
                 _ = try await pipeline.waitUntilStored()
                 await pipeline.stopAll()
 

@@ -151,8 +151,9 @@ final class TestPipeline: Sendable {
         }
     }
 
-    /// Waits until the topic holds `count` records, or has stopped growing: then what is missing is lost.
-    func waitUntilPublished(_ count: Int) async throws {
+    /// Waits until the topic holds `count` records, or has stopped growing: then what is missing is lost. Then ends the
+    /// producer, which hands over what it still has.
+    func publishAll(_ count: Int) async throws {
         var last = -1
         var lastGrowth = ContinuousClock.now
         try await wait(for: "the topic to stop growing", within: .seconds(600)) {
@@ -160,6 +161,7 @@ final class TestPipeline: Sendable {
             if total > last { (last, lastGrowth) = (total, .now) }
             return total >= count || ContinuousClock.now - lastGrowth > .seconds(5)
         }
+        for status in await stop("producer") { #expect(status.isSuccess) }
     }
 
     /// Waits until both readers have stored, and the tap has read, all that the topic holds; returns how much that is.
