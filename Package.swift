@@ -75,7 +75,7 @@ let package = Package(
         .target(
             name: "LocalServers", path: "deploy/local/LocalServers", swiftSettings: settings),
         .executableTarget(
-            name: "LocalPipeline", dependencies: ["LocalServers", "Kafka", "Postgres", "ServiceKit"],
+            name: "LocalPipeline", dependencies: ["LocalServers", "Kafka", "KafkaService", "Postgres", "ServiceKit"],
             path: "deploy/local/Pipeline", swiftSettings: settings),
 
         tests("TradeModelTests", ["TradeModel"]),
@@ -89,6 +89,7 @@ let package = Package(
         tests("KPIServiceTests", ["KPIService", "TradeModel"]),
         tests("FeedSimulatorTests", ["FeedSimulator", "ServiceKit", "TradeModel", "WebSocket"]),
         tests("LocalServersTests", ["LocalServers"]),
+        tests("LocalPipelineTests", ["LocalPipeline", "LocalServers", "Postgres"]),
         tests("IntegrationTests", ["LocalServers", "Kafka", "Postgres", "WebSocket", "TradeModel"]),
         tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel"]),
         .executableTarget(

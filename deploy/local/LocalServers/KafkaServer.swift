@@ -16,6 +16,8 @@ package final class KafkaServer: Sendable {
     package var bootstrapServers: String { "127.0.0.1:\(port)" }
     /// What it wrote to its standard streams, of all runs.
     package var logFile: String { "\(directory)/kafka.log" }
+    /// The last lines of the log, for an error message.
+    package var lastLines: String { ServerLog.tail(of: logFile) }
 
     private let controllerPort: Int
     private let settings: [String: String]

@@ -60,14 +60,15 @@ package final class PipelineProcess: Sendable {
         return await child.terminate(SIGKILL)
     }
 
-    /// Waits until the program has written its address to `file` as a line, and returns that.
+    /// Waits until the program has put its address into `file`, which it does at once, and returns that.
     func address(in file: String, limit: Duration) async throws(LocalServerError) -> String {
         var address = ""
         try await child.becomesReady(name, log: runLog, limit: limit) {
-            address = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
-            return address.contains { $0.isNewline }
+            let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+            address = text.trimmingCharacters(in: .whitespacesAndNewlines)
+            return !address.isEmpty
         }
-        return address.filter { !$0.isNewline }
+        return address
     }
 
     /// Waits for a program that ends by itself.

@@ -66,7 +66,10 @@ package final class PipelineProcesses: Sendable {
     /// Runs `consumer migrate` to its end.
     package func migrate(databaseURL: String, limit: Duration = .seconds(60)) async throws(LocalServerError) {
         let process = try launch(
-            "migrate", program: "consumer", ["migrate"], environment: ["DATABASE_URL": databaseURL], onDeath: { _ in })
+            "migrate", program: "consumer",
+            // The program asks for Kafka's address in every command; this one makes no use of it.
+            ["migrate", "--kafka-bootstrap-servers", "127.0.0.1:9092"], environment: ["DATABASE_URL": databaseURL],
+            onDeath: { _ in })
         try await process.succeed(limit: limit)
     }
 

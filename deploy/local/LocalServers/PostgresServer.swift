@@ -29,6 +29,8 @@ package final class PostgresServer: Sendable {
     package var passwordFile: String { "\(directory)/passfile" }
     /// The server's log, of all runs.
     package var logFile: String { "\(directory)/postgres.log" }
+    /// The last lines of the log, for an error message.
+    package var lastLines: String { ServerLog.tail(of: logFile) }
     /// The directory of the unix socket.
     package let socketDirectory: String
 

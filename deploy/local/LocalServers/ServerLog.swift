@@ -20,7 +20,14 @@ struct ServerLog {
     }
 
     /// The last lines of this run, for an error message.
-    var tail: String { text.split(separator: "\n").suffix(20).joined(separator: "\n") }
+    var tail: String { Self.tail(text) }
+
+    /// The last lines of a file, whichever run wrote them.
+    static func tail(of path: String) -> String { tail((try? String(contentsOfFile: path, encoding: .utf8)) ?? "") }
+
+    private static func tail(_ text: String) -> String {
+        text.split(separator: "\n").suffix(20).joined(separator: "\n")
+    }
 }
 
 extension ChildProcess {

@@ -1,4 +1,8 @@
+import ServiceKit
+
 @main
 enum Main {
-    static func main() {}
+    static func main() {
+        pipelineProgram.main()
+    }
 }
