@@ -170,7 +170,9 @@ struct FeedServerTests {
             options.addressFile = file
             try await withFeed(options) { feed in
                 try await eventually("the file is there") { FileManager.default.fileExists(atPath: file) }
-                let address = try String(contentsOfFile: file, encoding: .utf8)
+                let line = try String(contentsOfFile: file, encoding: .utf8)
+                let address = line.trimmingCharacters(in: .newlines)
+                #expect(line == address + "\n")
                 #expect(address == feed.address)
                 let probe = FeedProbe(["AAPL"])
                 try await withClient(address, probe) { _ in
