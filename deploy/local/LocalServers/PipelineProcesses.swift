@@ -5,8 +5,8 @@ import Synchronization
 /// them all in the reverse order of their start.
 ///
 /// Every start takes more of the program's options (`arguments`) and environment variables; secrets belong into the
-/// latter. None of the programs inherits a secret or `KAFKA_BOOTSTRAP_SERVERS` from this process. Children that still
-/// run when the last reference goes are killed.
+/// latter. None of the programs inherits a secret or `KAFKA_BOOTSTRAP_SERVERS` from this process, and each serves its
+/// metrics on a free port. Children that still run when the last reference goes are killed.
 package final class PipelineProcesses: Sendable {
     /// Where the logs are.
     package let directory: String
@@ -30,9 +30,10 @@ package final class PipelineProcesses: Sendable {
         self.directory = URL(fileURLWithPath: directory).standardizedFileURL.path
         self.programs = programs
         let withheld = ["FINNHUB_TOKEN", "FEED_TOKEN", "DATABASE_URL"].flatMap { [$0, "\($0)_FILE"] }
-        // Several of a kind may run here, so none can have its usual port.
-        self.environment = environment.filter { $0.key != "KAFKA_BOOTSTRAP_SERVERS" && !withheld.contains($0.key) }
-            .merging(["MONITORING_LISTEN": "127.0.0.1:0"]) { given, _ in given }
+        var environment = environment.filter { $0.key != "KAFKA_BOOTSTRAP_SERVERS" && !withheld.contains($0.key) }
+        // One port for all of them would be taken by the first.
+        environment["MONITORING_LISTEN"] = "127.0.0.1:0"
+        self.environment = environment
         self.onDeath = onDeath
         do {
             try FileManager.default.createDirectory(atPath: self.directory, withIntermediateDirectories: true)

@@ -148,7 +148,7 @@ final class Startup: Sendable {
         let servers = try await processes.startDevBroker(
             partitions: configuration[PipelineOptions.partitions],
             arguments: ["--topics", configuration[KafkaOptions.topic]])
-        say("Broker      the embedded one on \(servers); it forgets the topic when it stops (KAFKA_HOME=… for Kafka)")
+        say("Broker      embedded, on \(servers); KAFKA_HOME=… or KAFKA_BOOTSTRAP_SERVERS=… for a real Kafka")
         return Broker(
             servers: servers, description: "embedded, for trying out: it forgets the topic when it stops (\(servers))",
             isEmbedded: true)
@@ -161,7 +161,14 @@ final class Startup: Sendable {
         let wanted = configuration[PipelineOptions.partitions]
         let (cluster, partitions, isNew) = try await blocking {
             let client = try KafkaClient(settings: kafka)
-            let cluster = try client.clusterID(timeout: .seconds(20))
+            let cluster: String
+            do {
+                cluster = try client.clusterID(timeout: .seconds(20))
+            } catch {
+                throw PipelineFailure(
+                    "\(error): is a Kafka running there, and do its listeners want TLS or a login"
+                        + " (KAFKA_PROPERTIES_FILE)?")
+            }
             var isNew = false
             do {
                 _ = try client.metadata(of: topic, timeout: .seconds(20))
@@ -225,9 +232,7 @@ final class Startup: Sendable {
     }
 
     private func shellQuoted(_ text: String) -> String {
-        let isPlain = text.utf8.allSatisfy {
-            ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A || 0x2B...0x3A ~= $0 || $0 == 0x5F
-        }
+        let isPlain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/._-+:,".contains($0)) }
         return isPlain ? text : "'\(text.replacingOccurrences(of: "'", with: "'\\''"))'"
     }
 }

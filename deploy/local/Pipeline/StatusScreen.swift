@@ -52,15 +52,16 @@ struct StatusScreen: Sendable {
         let left = "Tickstream"
         let middle = "  running for \(Text.clock(snapshot.uptime))"
         let right = "Ctrl-C stops it"
-        let gap = max(2, width - left.count - middle.count - right.count)
-        return paint(.bold, left) + middle + Text.right("", gap) + paint(.dim, Text.fit(right, width - 32))
+        let gap = width - left.count - middle.count - right.count
+        return paint(.bold, Text.fit(left, width)) + Text.fit(middle, width - left.count)
+            + (gap < 2 ? "" : Text.right("", gap) + paint(.dim, right))
     }
 
     private func flow(_ snapshot: StatusSnapshot) -> [String] {
         let name = 22
         let column = 12
         func row(_ title: String, _ cells: [String], _ last: String) -> String {
-            Text.left(title, name) + cells.map { Text.right($0, column) }.joined() + last
+            Text.fit(Text.left(title, name) + cells.map { Text.right($0, column) }.joined() + last, width)
         }
         let partitions = "  by partition"
         let showsPartitions = width >= name + 3 * column + 24
@@ -77,10 +78,9 @@ struct StatusScreen: Sendable {
             ]
             let shown = lags.map { $0.prefix(Self.shownPartitions).map(String.init).joined(separator: " ") }
             let more = (lags?.count ?? 0) > Self.shownPartitions ? " …" : ""
-            let each = "  \(shown ?? Text.missing)\(more)"
-            lines.append(row(title, cells, showsPartitions ? Text.fit(each, width - name - 3 * column) : ""))
+            lines.append(row(title, cells, showsPartitions ? "  \(shown ?? Text.missing)\(more)" : ""))
         }
-        return lines.map { $0.count > width && !isColored ? Text.fit($0, width) : $0 }
+        return lines
     }
 
     /// In as many columns as fit.
@@ -107,13 +107,17 @@ struct StatusScreen: Sendable {
         return lines
     }
 
-    private func kpis(_ kpis: StatusSnapshot.KPIs?) -> [String] {
-        guard let kpis else { return [labelled("KPIs", Text.missing)] }
-        let isComplete = Double(kpis.symbols) >= kpis.expectedSymbols
+    private func kpis(_ snapshot: StatusSnapshot) -> [String] {
+        guard let kpis = snapshot.kpis else { return [labelled("KPIs", Text.missing)] }
+        // The last full window may have begun before this run.
+        let isEarly = snapshot.uptime < .seconds(2 * kpis.windowSeconds)
+        let isComplete = isEarly || Double(kpis.symbols) >= kpis.expectedSymbols
         let expected = Text.number(Int64(kpis.expectedSymbols))
         let symbols =
-            "\(kpis.symbols) symbols in \(kpis.windowSeconds) s"
-            + (isComplete ? " (at least \(expected) wanted)" : ", \(expected) wanted: some are missing")
+            isEarly
+            ? "symbols: after a full \(kpis.windowSeconds) s"
+            : "\(kpis.symbols) symbols in \(kpis.windowSeconds) s"
+                + (isComplete ? " (at least \(expected) wanted)" : ", \(expected) wanted: some are missing")
         let parts: [(Style, String)] = [
             (.plain, "\(Text.rate(kpis.tradesPerSecond)) trades/s in \(kpis.bucketSeconds) s"),
             (isComplete ? .plain : .warning, symbols),

@@ -33,7 +33,7 @@ enum Text {
         guard let seconds else { return missing }
         switch seconds {
         case ..<9.95: return String(format: "%.1f s", max(0, seconds))
-        case ..<120: return "\(Int(seconds)) s"
+        case ..<120: return "\(Int(seconds.rounded())) s"
         case ..<7200: return "\(Int(seconds / 60)) min"
         case ..<172_800: return "\(Int(seconds / 3600)) h"
         default: return "\(Int(seconds / 86_400)) d"
@@ -52,7 +52,8 @@ enum Text {
 
     /// At most `width` wide.
     static func fit(_ text: String, _ width: Int) -> String {
-        text.count <= width ? text : text.prefix(max(0, width - 1)) + "…"
+        if text.count <= width { return text }
+        return width > 0 ? text.prefix(width - 1) + "…" : ""
     }
 
     private static func blanks(_ count: Int) -> String { String(repeating: " ", count: max(0, count)) }
