@@ -30,14 +30,18 @@ struct Reading<Batch: TransactionalBatch> {
     private var spare: Batch?
     private var gathered = 0
     private var lastSubmit = ContinuousClock.now
-    /// When to claim anew after another member's claim, unless the group has moved the partitions by then.
-    private var reclaimAt: ContinuousClock.Instant?
-    private var fencedPartitions: [Int32] = []
+    /// What to claim anew after a batch was not stored, and when: unless the group has moved partitions by then.
+    private var reclaim: (partitions: [Int32], at: ContinuousClock.Instant)?
     private var committed: [TopicPartition: Int64] = [:]
     private var lastGroupCommit = ContinuousClock.now
 
     /// While records keep coming, every so many it is seen to whether the writer is free for them.
     private let enough = 1024
+    /// How long to pause before claiming anew, so that a fault that lasts causes no storm.
+    private let retryPause = Duration.milliseconds(100)
+    /// How long a stop or a rebalance waits for the database to store what has been gathered. What comes after that is
+    /// the ledger's to decide: either it is stored, or the next owner reads it.
+    private let patience = Duration.seconds(5)
 
     init(
         consumer: KafkaConsumer, writer: TransactionalWriter<Batch>, configuration: TopicReaderConfiguration,
@@ -55,13 +59,14 @@ struct Reading<Batch: TransactionalBatch> {
     /// Reads and stores until asked to stop; then stores what has been gathered.
     mutating func loop() throws {
         while !shutdown.isRequested {
-            try collectOutcome()
-            if filling.isFull, !writer.isIdle {
+            if writer.hasOutcome { try takeOutcome(within: .zero) }
+            if filling.isFull, spare == nil {
                 // The database is behind: reading waits for it, so memory stays bounded.
-                if let outcome = writer.waitForOutcome(.milliseconds(200)) { try handle(outcome) }
+                try takeOutcome(within: .milliseconds(200))
                 continue
             }
             let isQuiet = try poll()
+            if isQuiet { commitToGroup(atOnce: false) }
             if gathered > 0, isQuiet || gathered.isMultiple(of: enough) || filling.isFull { submitIfDue() }
             try reclaimIfDue()
         }
@@ -90,7 +95,7 @@ struct Reading<Batch: TransactionalBatch> {
 
     /// How long to wait for a record. The writer wakes the poll when it is done, so waiting costs no latency.
     private func pollTime() -> Int32 {
-        guard gathered > 0, writer.isIdle else { return 100 }
+        guard gathered > 0, spare != nil else { return 100 }
         return configuration.commitInterval > .zero ? 10 : 0
     }
 
@@ -120,7 +125,7 @@ struct Reading<Batch: TransactionalBatch> {
     // MARK: Storing
 
     private mutating func submitIfDue() {
-        guard writer.isIdle, let next = spare else { return }
+        guard let next = spare else { return }
         guard ContinuousClock.now - lastSubmit >= configuration.commitInterval || filling.isFull else { return }
         submit(next)
     }
@@ -143,9 +148,8 @@ struct Reading<Batch: TransactionalBatch> {
         writer.submit(job)
     }
 
-    private mutating func collectOutcome() throws {
-        guard spare == nil, writer.isIdle, let outcome = writer.takeOutcome() else { return }
-        try handle(outcome)
+    private mutating func takeOutcome(within duration: Duration) throws {
+        if let outcome = writer.waitForOutcome(duration) { try handle(outcome) }
     }
 
     private mutating func handle(_ outcome: TransactionalWriter<Batch>.Outcome) throws {
@@ -171,38 +175,35 @@ struct Reading<Batch: TransactionalBatch> {
         commitToGroup(atOnce: false)
     }
 
-    /// Stores what has been gathered, and waits for it.
+    /// Stores what has been gathered, and waits for it, though not for ever.
     private mutating func flush() throws {
-        try waitForWriter()
-        if gathered > 0, let next = spare {
-            submit(next)
-            try waitForWriter()
-        }
+        let deadline = ContinuousClock.now + patience
+        try waitForWriter { .now < deadline }
+        guard gathered > 0, let next = spare else { return }
+        submit(next)
+        try waitForWriter { .now < deadline }
     }
 
-    private mutating func waitForWriter() throws {
-        while !writer.isIdle || spare == nil {
-            if let outcome = writer.waitForOutcome(.milliseconds(200)) { try handle(outcome) }
-        }
+    /// Waits until no batch is on its way any more, as long as that is worth it.
+    private mutating func waitForWriter(while isWorthIt: () -> Bool) throws {
+        while spare == nil, isWorthIt() { try takeOutcome(within: .milliseconds(200)) }
     }
 
     // MARK: Owning
 
     private mutating func handle(_ rebalance: KafkaRebalance) throws {
-        reclaimAt = nil
         switch rebalance {
         case .assigned(let places):
             logger.info(
                 "partitions assigned",
                 ["kafka.topic": configuration.topic, "kafka.partitions": Self.list(places.map(\.partition))])
-            try waitForWriter()
             try claim(places.map(\.partition))
         case .revoked(let places, let lost):
             logger.info(
                 "partitions revoked",
                 ["kafka.partitions": Self.list(places.map(\.partition)), "kafka.lost": "\(lost)"])
             // Of lost partitions nothing more is stored; what is on its way already, the ledger decides.
-            if lost { try waitForWriter() } else { try flush() }
+            if !lost { try flush() }
             forgetPartitions()
             try consumer.unassign()
         }
@@ -213,15 +214,18 @@ struct Reading<Batch: TransactionalBatch> {
     }
 
     private mutating func claim(_ partitions: [Int32]) throws {
+        forgetPartitions()
+        let shutdown = shutdown
+        try waitForWriter { !shutdown.isRequested }
+        guard !shutdown.isRequested else { return }
         writer.submit(.claim(partitions))
-        while true {
-            guard let outcome = writer.waitForOutcome(.milliseconds(200)) else { continue }
-            return try handle(outcome)
+        // A stop does not wait for it: nothing has been read of these partitions yet.
+        while !shutdown.isRequested {
+            if let outcome = writer.waitForOutcome(.milliseconds(200)) { return try handle(outcome) }
         }
     }
 
     private mutating func begin(_ claims: [Claim]) throws {
-        forgetPartitions()
         for claim in claims {
             let position = metrics.nextOffset(claim.partition)
             position.set(claim.nextOffset)
@@ -236,7 +240,9 @@ struct Reading<Batch: TransactionalBatch> {
         try consumer.assign(offsets)
     }
 
+    /// Drops everything that is not on its way to the database.
     private mutating func forgetPartitions() {
+        reclaim = nil
         owned = [:]
         current = nil
         filling.reset()
@@ -252,29 +258,29 @@ struct Reading<Batch: TransactionalBatch> {
             stored.batch.reset()
             spare = stored.batch
         }
-        let partitions = Array(owned.keys)
-        if case LedgerError.fenced = error {
+        let pause: Duration
+        switch error {
+        case LedgerError.fenced:
             logger.warning("fenced: waiting for the group to say who owns what", ["error": "\(error)"])
-            forgetPartitions()
-            try consumer.unassign()
-            fencedPartitions = partitions
-            reclaimAt = .now + configuration.fencedPause
-        } else if let error = error as? PostgresError, error.isRetriable {
+            pause = configuration.fencedPause
+        case let error as PostgresError where error.isRetriable:
             logger.warning("a batch was not stored; claiming anew", ["error": "\(error)"])
-            forgetPartitions()
-            try consumer.unassign()
-            if !partitions.isEmpty, !shutdown.isRequested { try claim(partitions) }
-        } else {
+            pause = retryPause
+        default:
             throw error
         }
         metrics.recoveries.increment()
+        let partitions = Array(owned.keys)
+        forgetPartitions()
+        guard !partitions.isEmpty else { return }
+        try consumer.unassign()
+        reclaim = (partitions, .now + pause)
     }
 
-    /// The group has not moved the partitions since another member's claim: so they are this member's after all.
+    /// The group has not moved the partitions meanwhile: so they are this member's still.
     private mutating func reclaimIfDue() throws {
-        guard let time = reclaimAt, ContinuousClock.now >= time else { return }
-        reclaimAt = nil
-        try claim(fencedPartitions)
+        guard let due = reclaim, ContinuousClock.now >= due.at else { return }
+        try claim(due.partitions)
     }
 
     // MARK: Kafka's side

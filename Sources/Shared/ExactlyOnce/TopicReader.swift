@@ -43,10 +43,8 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
             },
             onFinished: { consumer.wake() })
         writer.start()
-        shutdown.onRequest {
-            writer.stop()
-            consumer.wake()
-        }
+        defer { writer.stop() }
+        shutdown.onRequest { consumer.wake() }
         var reading = Reading(
             consumer: consumer, writer: writer, configuration: configuration, logger: logger, metrics: metrics,
             shutdown: shutdown, batches: (makeBatch(), makeBatch()))
@@ -55,7 +53,6 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
             "reading",
             ["kafka.topic": topic, "kafka.cluster": cluster, "database": configuration.database.redactedDescription])
         let result = Result { try reading.loop() }
-        writer.stop()
         if !consumer.close(deadline: .seconds(5)) {
             logger.warning("the consumer group was not left in time; its other members take over a little later")
         }

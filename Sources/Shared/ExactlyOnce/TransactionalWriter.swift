@@ -29,18 +29,17 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
     private struct Exchange {
         var job: Job?
         var outcome: Outcome?
+        var isStopping = false
     }
 
     private let exchange = ConditionLock(Exchange())
-    private let isFree = Atomic(true)
+    private let finished = Atomic(false)
     private let ledger: OffsetLedger
     private let database: PostgresConfiguration
     private let firstOffset: @Sendable (Int32) throws -> Int64
     private let onFinished: @Sendable () -> Void
     private let logger: Logger
     private let commitTime: ServiceKit.Histogram
-    private let connected = Atomic(false)
-    private let stopping = Atomic(false)
 
     /// Makes the writer; `start` gives it its thread.
     /// - Parameters:
@@ -62,31 +61,25 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         ServiceThread.start("writer") { [self] in run() }
     }
 
-    /// Whether the database can be reached, as far as the last job showed.
-    var isConnected: Bool { connected.load(ordering: .relaxed) }
+    /// Whether an outcome waits to be taken: cheap enough to ask for each record.
+    var hasOutcome: Bool { finished.load(ordering: .acquiring) }
 
-    /// Whether the last job is done, and its outcome waits to be taken or was taken.
-    var isIdle: Bool { isFree.load(ordering: .acquiring) }
-
-    /// Hands over a job; the writer must be idle and the last outcome taken.
+    /// Hands over a job; the outcome of the last one must have been taken.
     func submit(_ job: sending Job) {
-        isFree.store(false, ordering: .releasing)
         exchange.withLock { $0.job = job }
-    }
-
-    /// The outcome of the last job, once.
-    func takeOutcome() -> Outcome? {
-        exchange.withLock { $0.outcome.take() }
     }
 
     /// Waits for the outcome of the job under way; nil after the time given.
     func waitForOutcome(_ duration: Duration) -> Outcome? {
-        exchange.wait(for: duration) { $0.outcome.take() }
+        exchange.wait(for: duration) { exchange in
+            finished.store(false, ordering: .releasing)
+            return exchange.outcome.take()
+        }
     }
 
-    /// Ends the attempts to reach a database that is away, and the thread after its last job.
+    /// Ends the thread after the job under way, and a claim that is being tried again and again.
     func stop() {
-        exchange.withLock { _ in stopping.store(true, ordering: .releasing) }
+        exchange.withLock { $0.isStopping = true }
     }
 
     private func run() {
@@ -99,8 +92,10 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
             case .store(let stored):
                 outcome = store(stored, &connection)
             }
-            exchange.withLock { $0.outcome = outcome }
-            isFree.store(true, ordering: .releasing)
+            exchange.withLock { exchange in
+                exchange.outcome = outcome
+                finished.store(true, ordering: .releasing)
+            }
             onFinished()
         }
     }
@@ -109,7 +104,7 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
     private func nextJob() -> Job? {
         exchange.wait { exchange -> Job?? in
             if let job = exchange.job.take() { return .some(job) }
-            return stopping.load(ordering: .acquiring) ? .some(nil) : nil
+            return exchange.isStopping ? .some(nil) : nil
         }
     }
 
@@ -120,18 +115,15 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
             do {
                 return .claimed(
                     try withConnection(&connection) { try ledger.claim(partitions, &$0, firstOffset: firstOffset) })
-            } catch let error as LedgerError {
-                return .failed(error, nil)
             } catch {
                 let isRetriable =
                     (error as? PostgresError)?.isRetriable ?? (error as? KafkaError)?.isRetriable ?? false
-                guard isRetriable, !stopping.load(ordering: .acquiring) else {
-                    return .failed(error, nil)
-                }
+                guard isRetriable else { return .failed(error, nil) }
                 logger.warning(
                     "cannot claim partitions yet; trying again",
                     ["error": "\(error)", "database": database.redactedDescription, "after": pause])
-                sleepUnlessStopping(pause)
+                let isStopping = exchange.wait(for: pause) { $0.isStopping ? true : nil }
+                if isStopping != nil { return .failed(error, nil) }
                 pause = min(pause * 2, .seconds(5))
             }
         }
@@ -159,22 +151,16 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
     private func withConnection<Result>(
         _ connection: inout PostgresConnection?, _ body: (inout PostgresConnection) throws -> Result
     ) throws -> Result {
-        do {
-            var current: PostgresConnection
-            if let open = connection.take() {
-                current = open
-            } else {
-                current = try PostgresConnection(database)
-                try prepare(&current)
-            }
-            connected.store(true, ordering: .relaxed)
-            let result = try body(&current)
-            connection = consume current
-            return result
-        } catch {
-            connected.store(false, ordering: .relaxed)
-            throw error
+        var current: PostgresConnection
+        if let open = connection.take() {
+            current = open
+        } else {
+            current = try PostgresConnection(database)
+            try prepare(&current)
         }
+        let result = try body(&current)
+        connection = consume current
+        return result
     }
 
     /// A server that hangs, a lock that is never released and a client that stalls must all end by themselves.
@@ -184,13 +170,6 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
             SET statement_timeout = '60s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';
             SET TimeZone = 'UTC'
             """)
-    }
-
-    private func sleepUnlessStopping(_ duration: Duration) {
-        let deadline = ContinuousClock.now + duration
-        while ContinuousClock.now < deadline, !stopping.load(ordering: .acquiring) {
-            _ = exchange.wait(for: .milliseconds(50)) { _ in nil as Void? }
-        }
     }
 }
 

@@ -1,0 +1,50 @@
+import ExactlyOnce
+import Kafka
+import Postgres
+import Synchronization
+
+/// A small batch that stores the origin of each record in the table `stored`, which forbids no duplicates.
+final class OffsetBatch: TransactionalBatch {
+    /// What a test sees of the batches of its readers, and how it interferes.
+    final class Observer: Sendable {
+        /// The most records that a batch holds.
+        let capacity: Int
+        fileprivate let count = Atomic(0)
+        /// Called inside the transaction, behind the rows.
+        fileprivate let interference = Mutex<(@Sendable (inout PostgresConnection) throws(PostgresError) -> Void)?>(nil)
+
+        /// How many records were taken in so far.
+        var gathered: Int { count.load(ordering: .relaxed) }
+
+        init(capacity: Int = 1000) { self.capacity = capacity }
+
+        func interfere(_ body: (@Sendable (inout PostgresConnection) throws(PostgresError) -> Void)?) {
+            interference.withLock { $0 = body }
+        }
+    }
+
+    static let table = "CREATE TABLE stored (partition int, record_offset bigint, id bigint)"
+
+    private let observer: Observer
+    private var rows = CopyBuffer()
+
+    init(_ observer: Observer) { self.observer = observer }
+
+    func append(_ record: borrowing KafkaRecord, id: Int64) {
+        rows.beginRow(columns: 3)
+        rows.fields.int4(record.partition)
+        rows.fields.int8(record.offset)
+        rows.fields.int8(id)
+        rows.endRow()
+        observer.count.add(1, ordering: .relaxed)
+    }
+
+    var isFull: Bool { rows.rowCount >= observer.capacity }
+
+    func write(to connection: inout PostgresConnection) throws(PostgresError) {
+        try connection.copyIn("COPY stored FROM STDIN (FORMAT binary)", rows: rows)
+        if let interfere = observer.interference.withLock({ $0 }) { try interfere(&connection) }
+    }
+
+    func reset() { rows.reset() }
+}
