@@ -19,7 +19,7 @@ struct StatusScreen: Sendable {
         lines += flow(snapshot)
         lines.append("")
         let end =
-            kpis(snapshot.kpis) + [
+            kpis(snapshot) + [
                 "",
                 paint(.dim, Text.left("Database", Self.labels)) + facts.databaseCommand,
                 paint(.dim, Text.left("Topic", Self.labels)) + facts.topicCommand,
