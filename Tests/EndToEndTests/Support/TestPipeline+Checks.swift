@@ -32,7 +32,8 @@ extension TestPipeline {
 
     /// Expects the table to hold exactly the topic's trades, each where the topic has it and under its symbol's key.
     func expectRowsOfTopic() async throws {
-        let records = try tap.records().sorted { ($0.partition, $0.offset) < ($1.partition, $1.offset) }
+        let partitions = Dictionary(grouping: try tap.records(), by: \.partition)
+        let records = partitions.sorted { $0.key < $1.key }.flatMap(\.value)
         var expected: [String] = []
         var foreignKeys: [String] = []
         for record in records {
