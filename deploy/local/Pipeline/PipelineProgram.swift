@@ -11,6 +11,9 @@ enum PipelineOptions {
         "kafka-bootstrap-servers",
         help: "A running Kafka to use, as host:port with commas; else one is started from KAFKA_HOME, /opt/kafka or "
             + "PATH, else the embedded broker.")
+    static let acceptNewCluster = Setting<Bool>(
+        "accept-new-cluster", default: "false",
+        help: "Begin in a Kafka whose trades these tables have never seen, although they have others; those stay.")
     static let partitions = Setting<Int>(
         "partitions", default: "5", help: "How many partitions the topic gets when it is created.",
         rule: { 1...2048 ~= $0 ? nil : "must be from 1 to 2048" })
@@ -35,7 +38,8 @@ enum PipelineOptions {
         rule: { $0 > 0 ? nil : "must be above 0" })
 
     static let all: [any AnySetting] = [
-        directory, bootstrapServers, KafkaOptions.propertiesFile, KafkaOptions.topic, partitions, feedToken, symbols,
+        directory, bootstrapServers, acceptNewCluster, KafkaOptions.propertiesFile, KafkaOptions.topic, partitions,
+        feedToken, symbols,
         rate, consumers, postgresPort, kafkaPort, maxSeconds,
     ]
 

@@ -82,7 +82,10 @@ final class Startup: Sendable {
         try await processes.migrate(databaseURL: databaseURL)
         say("Tables      the schema is up to date")
 
-        try startReaders(broker, topic, databaseURL)
+        // The embedded cluster is a new one in each run, its rows from the run before are wanted nevertheless.
+        let acceptsNewCluster = broker.isEmbedded || configuration[PipelineOptions.acceptNewCluster]
+        if !acceptsNewCluster { try await requireKnownCluster(cluster, topic, databaseURL) }
+        try startReaders(broker, topic, databaseURL, acceptsNewCluster: acceptsNewCluster)
         let (feed, symbols) = try await startFeed(broker, topic)
         servers.withLock { $0.isComplete = true }
         var topicCommand = "kcat -C -b \(broker.servers) -t \(topic) -o end"
@@ -182,9 +185,29 @@ final class Startup: Sendable {
         return (cluster, partitions)
     }
 
-    private func startReaders(_ broker: Broker, _ topic: String, _ databaseURL: String) throws {
-        // The embedded cluster is a new one in each run, its rows from the run before are wanted nevertheless.
-        let arguments = ["--trades-topic", topic] + (broker.isEmbedded ? ["--accept-new-cluster"] : [])
+    /// The readers would refuse to begin in another cluster than their rows are from; here that can be said in the words
+    /// of `make run`.
+    private func requireKnownCluster(_ cluster: String, _ topic: String, _ databaseURL: String) async throws {
+        let database = try PostgresConfiguration(databaseURL, applicationName: "local-pipeline")
+        let isForeign = try await blocking {
+            var connection = try PostgresConnection(database)
+            let readers = try connection.query(
+                """
+                SELECT reader FROM offset_ledger JOIN topic_log USING (log_id) WHERE topic = $1
+                GROUP BY reader HAVING NOT bool_or(cluster_id = $2)
+                """, parameters: [.text(topic), .text(cluster)])
+            return readers.rowCount > 0
+        }
+        guard isForeign else { return }
+        throw PipelineFailure(
+            "the tables have trades from another broker than this one: with ACCEPT_NEW_CLUSTER=true, once, 'make run' goes"
+                + " on in this one and keeps them; 'make clean-run' forgets them")
+    }
+
+    private func startReaders(
+        _ broker: Broker, _ topic: String, _ databaseURL: String, acceptsNewCluster: Bool
+    ) throws {
+        let arguments = ["--trades-topic", topic] + (acceptsNewCluster ? ["--accept-new-cluster"] : [])
         let count = configuration[PipelineOptions.consumers]
         try processes.startKPIService(bootstrap: broker.servers, databaseURL: databaseURL, arguments: arguments)
         for index in 1...count {

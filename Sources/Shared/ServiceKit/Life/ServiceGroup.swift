@@ -75,14 +75,18 @@ package final class ServiceGroup: Sendable {
             try services[index].run(until: shutdown)
         } catch {
             failure = error
-            logger.error("a service has failed", ["service": name, "error": "\(error)"])
         }
-        state.withLock { state in
+        let isFirst = state.withLock { state in
             state.ended[index] = true
-            state.failure = state.failure ?? failure
+            defer { state.failure = state.failure ?? failure }
             if state.stopReason == nil {
                 state.stopReason = failure == nil ? "\(name) has ended" : "\(name) has failed"
             }
+            return state.failure == nil
+        }
+        // The first failure is thrown, and its catcher's to log.
+        if let failure, !isFirst {
+            logger.error("another service has failed", ["service": name, "error": "\(failure)"])
         }
     }
 
