@@ -96,7 +96,9 @@ let package = Package(
         tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel"]),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["LocalServers", "TradeModel", "Kafka", "Postgres", "WebSocket", "ServiceKit"],
+            dependencies: [
+                "LocalServers", "TradeModel", "Kafka", "Postgres", "Migrations", "WebSocket", "ServiceKit",
+            ],
             path: "Tests/Benchmarks", swiftSettings: settings),
     ]
 )
