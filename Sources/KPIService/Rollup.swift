@@ -10,6 +10,7 @@ struct Rollup {
     private(set) var notional = ExactSum()
     private(set) var open: Edge
     private(set) var close: Edge
+    /// The greatest and least price, without zeros at the end: `1.5` and `1.50` are one price, whichever came first.
     private(set) var high: Decimal
     private(set) var low: Decimal
 
@@ -27,7 +28,9 @@ struct Rollup {
     /// The rollup of one trade, whose row has the given id.
     init(_ trade: Trade, id: Int64) {
         let edge = Edge(price: trade.price, time: trade.time, id: id)
-        (open, close, high, low) = (edge, edge, trade.price, trade.price)
+        (open, close) = (edge, edge)
+        high = trade.price.withoutTrailingZeros
+        low = high
         count(trade)
     }
 
@@ -36,8 +39,8 @@ struct Rollup {
         let edge = Edge(price: trade.price, time: trade.time, id: id)
         if edge < open { open = edge }
         if close < edge { close = edge }
-        if high < trade.price { high = trade.price }
-        if trade.price < low { low = trade.price }
+        if high < trade.price { high = trade.price.withoutTrailingZeros }
+        if trade.price < low { low = trade.price.withoutTrailingZeros }
         count(trade)
     }
 
@@ -58,5 +61,14 @@ struct Rollup {
         if close < other.close { close = other.close }
         if high < other.high { high = other.high }
         if other.low < low { low = other.low }
+    }
+}
+
+extension Decimal {
+    /// The same number with no more places than it needs.
+    fileprivate var withoutTrailingZeros: Decimal {
+        var (coefficient, scale) = (coefficient, scale)
+        while scale > 0, coefficient % 10 == 0 { (coefficient, scale) = (coefficient / 10, scale - 1) }
+        return Decimal(coefficient: coefficient, scale: scale)
     }
 }

@@ -1,0 +1,51 @@
+import TradeModel
+
+/// A generator whose numbers are the same every time.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}
+
+/// A trade with the id of its row.
+typealias Row = (trade: Trade, id: Int64)
+
+/// Trades of few symbols in few windows, with all that numbers can be: equal ones with other places among them, equal
+/// times, volumes of nothing, tiny prices and 38 digits.
+func randomTrades(_ count: Int, seed: UInt64) -> [Row] {
+    var random = SeededGenerator(seed)
+    let symbols = ["AAPL", "BINANCE:BTCUSDT", "é"].map { ShortText($0)! }
+    return (0..<count).map { index in
+        let trade = Trade(
+            symbol: symbols.randomElement(using: &random)!, price: number(isPrice: true, &random),
+            volume: number(isPrice: false, &random),
+            time: Timestamp(milliseconds: 1_721_555_886_000 + Int64.random(in: 0..<20, using: &random) * 250 * 997),
+            conditions: .empty)
+        return (trade, Int64(index + 1))
+    }
+}
+
+private func number(isPrice: Bool, _ random: inout SeededGenerator) -> Decimal {
+    switch Int.random(in: 0..<10, using: &random) {
+    case 0: return Decimal(coefficient: 1, scale: 7)
+    case 1 where !isPrice: return Decimal(coefficient: 0, scale: UInt8.random(in: 0...3, using: &random))
+    case 2: return Decimal(coefficient: Decimal.powerOfTen(38) - 1, scale: UInt8.random(in: 0...38, using: &random))
+    case 3: return Decimal(coefficient: 1, scale: 38)
+    case 4...6:
+        // The same value with more and more places.
+        let zeros = Int.random(in: 0...4, using: &random)
+        return Decimal(coefficient: 15 * Decimal.powerOfTen(zeros), scale: UInt8(zeros + 1))
+    default:
+        return Decimal(
+            coefficient: Int128.random(in: 1...9_999_999, using: &random),
+            scale: UInt8.random(in: 0...8, using: &random))
+    }
+}
