@@ -5,21 +5,11 @@ import WebSocket
 struct FeedService: Service {
     let name = "feed"
     let configuration: WebSocketClientConfiguration
-    let logger: Logger
     /// Makes the connection on the thread that it will live on.
-    let makeConnection: @Sendable () -> FeedConnection
-
-    init(
-        configuration: WebSocketClientConfiguration, logger: Logger,
-        makeConnection: @escaping @Sendable () -> FeedConnection
-    ) {
-        self.configuration = configuration
-        self.logger = logger
-        self.makeConnection = makeConnection
-    }
+    let makeConnection: @Sendable (ShutdownSignal) -> FeedConnection
 
     func run(until shutdown: ShutdownSignal) throws {
-        let client = try WebSocketClient(configuration, handler: makeConnection())
+        let client = try WebSocketClient(configuration, handler: makeConnection(shutdown))
         shutdown.onRequest { client.stop() }
         client.run()
     }

@@ -49,10 +49,10 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let delivery = DeliveryService(producer: producer, logger: logger, metrics: metrics, health: health)
     let sourceID = configuration[ProducerOptions.sourceID]
     let symbols = configuration[ProducerOptions.symbols]
-    let feed = FeedService(configuration: client, logger: logger) {
+    let feed = FeedService(configuration: client) { shutdown in
         let publisher = TradePublisher(
-            topic: topic, source: ShortText(sourceID)!, sequence: SequenceNumbers(after: .now()), logger: logger,
-            metrics: metrics)
+            topic: topic, source: ShortText(sourceID)!, sequence: SequenceNumbers(after: .now()), shutdown: shutdown,
+            logger: logger, metrics: metrics)
         return FeedConnection(
             feed: client.url, symbols: symbols, publisher: publisher, logger: logger, metrics: metrics,
             health: health)

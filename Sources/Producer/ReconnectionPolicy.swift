@@ -1,6 +1,6 @@
 import WebSocket
 
-/// How long to wait before the next attempt to connect: endless, with full jitter, and gentle to a feed that refuses.
+/// How long to wait before the next attempt to connect: endless, spread by chance, and gentle to a feed that refuses.
 ///
 /// A pure state machine: it is told what happened, and answers with a pause.
 struct ReconnectionPolicy {
@@ -22,7 +22,8 @@ struct ReconnectionPolicy {
     ///   - random: a number from 0 up to 1.
     mutating func pause(after cause: WebSocketClosure.Cause, dataFor: Duration, random: Double) -> Duration {
         if dataFor >= Self.stableAfter { failures = 0 }
-        let ceiling = min(Self.longest, Self.shortest * (1 << min(failures, 6)))
+        let ceiling = min(Self.longest, Self.shortest * (2 << min(failures, 5)))
+        let backoff = Self.shortest + (ceiling - Self.shortest) * random
         failures += 1
         switch cause {
         case .refused(401, _), .refused(403, _):
@@ -30,9 +31,9 @@ struct ReconnectionPolicy {
         case .refused(429, let retryAfter):
             return max(retryAfter ?? .zero, Self.afterTooMany) + Self.shortest * random
         case .refused(_, let retryAfter?):
-            return max(retryAfter, ceiling * random)
+            return max(retryAfter, backoff)
         default:
-            return max(Self.shortest * random, ceiling * random)
+            return backoff
         }
     }
 }

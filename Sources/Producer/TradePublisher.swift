@@ -9,6 +9,7 @@ final class TradePublisher {
     private let topic: KafkaProducerTopic
     private let source: ShortText
     private let logger: Logger
+    private let shutdown: ShutdownSignal
     private var sequence: SequenceNumbers
     private var parser = FeedParser()
     private var repeats = Repeats()
@@ -23,12 +24,13 @@ final class TradePublisher {
     private let refused: Counter
 
     init(
-        topic: KafkaProducerTopic, source: ShortText, sequence: SequenceNumbers, logger: Logger,
-        metrics: MetricsRegistry
+        topic: KafkaProducerTopic, source: ShortText, sequence: SequenceNumbers, shutdown: ShutdownSignal,
+        logger: Logger, metrics: MetricsRegistry
     ) {
         self.topic = topic
         self.source = source
         self.sequence = sequence
+        self.shutdown = shutdown
         self.logger = logger
         frames = metrics.counter("feed_frames_total", "Messages received from the feed")
         trades = metrics.counter("feed_trades_total", "Trades received from the feed and handed to Kafka's client")
@@ -87,7 +89,9 @@ final class TradePublisher {
         value.write(record, conditionsFrom: frame)
         do throws(KafkaError) {
             while try produce(trade.symbol) == .queueFull {
-                // The queue is at its bound: reading waits here, which holds the feed back by its socket.
+                // The queue is at its bound: reading waits here, which holds the feed back by its socket. A stop does not
+                // wait for brokers that are away.
+                guard !shutdown.isRequested else { return refused.increment() }
                 topic.producer.poll(milliseconds: 10)
             }
         } catch {

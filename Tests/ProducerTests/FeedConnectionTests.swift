@@ -1,0 +1,134 @@
+import Kafka
+import ServiceKit
+import Synchronization
+import Testing
+import WebSocket
+
+@testable import Producer
+
+/// A feed that expects a number of subscriptions on each connection, then sends a trade; it hangs up the first time.
+private final class Feed: WebSocketServerHandler, Sendable {
+    private let expected: Int
+    private let response: UpgradeResponse
+    private let received = Mutex<[[String]]>([])
+    private let attempts = Mutex(0)
+
+    init(expecting expected: Int, response: UpgradeResponse = .accept) {
+        self.expected = expected
+        self.response = response
+    }
+
+    /// What each connection has sent.
+    var connections: [[String]] { received.withLock { $0 } }
+    var upgrades: Int { attempts.withLock { $0 } }
+
+    func upgrade(_ request: UpgradeRequest, _ server: WebSocketServer) -> UpgradeResponse {
+        attempts.withLock { $0 += 1 }
+        return response
+    }
+    func opened(_ connection: ServerConnection) { received.withLock { $0.append([]) } }
+    func message(_ bytes: UnsafeRawBufferPointer, _ connection: ServerConnection) {
+        let count = received.withLock { lists in
+            lists[connection.identifier - 1].append(String(decoding: bytes, as: UTF8.self))
+            return lists[connection.identifier - 1].count
+        }
+        guard count == expected else { return }
+        connection.send(#"{"data":[{"p":\#(connection.identifier),"s":"A","t":1,"v":1}],"type":"trade"}"#)
+        if connection.identifier == 1 { connection.close(code: 1001) }
+    }
+    func closed(_ connection: ServerConnection) {}
+}
+
+@Suite(.timeLimit(.minutes(1))) struct FeedConnectionTests {
+    private final class Run: Sendable {
+        let lines = Mutex<[String]>([])
+        private let outcome = Mutex<Result<Void, any Error>?>(nil)
+        private let topic: TestTopic
+
+        init(_ topic: TestTopic, url: String, symbols: [String]) throws {
+            self.topic = topic
+            let address = try feedURL(url, token: "hidden")
+            let logger = Logger(label: "test") { [self] line in lines.withLock { $0.append(line) } }
+            let service = FeedService(configuration: WebSocketClientConfiguration(url: address)) { _ in
+                FeedConnection(
+                    feed: address, symbols: symbols, publisher: topic.publisher(logger: logger), logger: logger,
+                    metrics: topic.metrics)
+            }
+            ServiceThread.start("feed") { [self] in
+                let result = Result { try service.run(until: topic.shutdown) }
+                outcome.withLock { $0 = result }
+            }
+        }
+
+        func stop() async throws -> Duration {
+            let start = ContinuousClock.now
+            topic.shutdown.request()
+            try await eventually("the feed's service ends") { outcome.withLock { $0 != nil } }
+            try outcome.withLock { $0 }!.get()
+            return ContinuousClock.now - start
+        }
+    }
+
+    private static func withFeed(_ feed: Feed, _ body: (String) async throws -> Void) async throws {
+        let server = try WebSocketServer(handler: feed)
+        let isOver = Mutex(false)
+        ServiceThread.start("server") {
+            server.run()
+            isOver.withLock { $0 = true }
+        }
+        let result: Result<Void, any Error>
+        do { result = .success(try await body("ws://127.0.0.1:\(server.port)")) } catch { result = .failure(error) }
+        server.stop()
+        try await eventually("the server ends") { isOver.withLock { $0 } }
+        try result.get()
+    }
+
+    @Test func `all symbols are subscribed on every open, and a hang-up is followed by another connection`()
+        async throws
+    {
+        let symbols = ["AAPL", "BINANCE:BTCUSDT", "q\"ü"]
+        let feed = Feed(expecting: symbols.count)
+        let topic = try TestTopic()
+        try await Self.withFeed(feed) { url in
+            let run = try Run(topic, url: url, symbols: symbols)
+            try await eventually("two trades are published") { topic.topic.producer.enqueuedCount == 2 }
+            #expect(topic.metrics.render().contains("feed_connected 1\n"))
+            #expect(try await run.stop() < .seconds(1))
+            let subscriptions = symbols.map {
+                #"{"type":"subscribe","symbol":"\#($0.replacing("\"", with: "\\\""))"}"#
+            }
+            #expect(feed.connections == [subscriptions, subscriptions])
+            let text = topic.metrics.render()
+            #expect(text.contains("feed_connections_total 2\n"))
+            #expect(text.contains("feed_disconnections_total 2\n"))
+            #expect(text.contains("feed_connected 0\n"))
+            #expect(run.lines.withLock { $0 }.allSatisfy { !$0.contains("hidden") })
+        }
+        #expect(try topic.records(2).map(\.key) == ["A", "A"])
+    }
+
+    @Test func `a refused key is said as an error, and a stop does not wait for the next attempt`() async throws {
+        let feed = Feed(expecting: 1, response: .refuse(HTTPResponse(status: 401, text: "no")))
+        let topic = try TestTopic()
+        try await Self.withFeed(feed) { url in
+            let run = try Run(topic, url: url, symbols: ["A"])
+            try await eventually("the refusal is logged") {
+                run.lines.withLock { $0 }.contains { $0.contains(" error ") && $0.contains("refuses the API key") }
+            }
+            #expect(try await run.stop() < .seconds(1))
+            #expect(feed.upgrades == 1)
+            #expect(run.lines.withLock { $0 }.allSatisfy { !$0.contains("hidden") })
+        }
+    }
+
+    @Test func `a feed that is not there is dialled again and again`() async throws {
+        let topic = try TestTopic()
+        // The port of a server that is gone.
+        let port = try WebSocketServer(handler: Feed(expecting: 1)).port
+        let run = try Run(topic, url: "ws://127.0.0.1:\(port)", symbols: ["A"])
+        try await eventually("two attempts have ended") {
+            topic.metrics.render().contains("feed_disconnections_total 2\n")
+        }
+        #expect(try await run.stop() < .seconds(1))
+    }
+}

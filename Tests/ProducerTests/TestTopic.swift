@@ -1,0 +1,60 @@
+import Foundation
+import Kafka
+import ServiceKit
+import Testing
+import TradeModel
+
+@testable import Producer
+
+/// A topic in an embedded cluster, with a publisher's surroundings.
+final class TestTopic: Sendable {
+    let cluster: EmbeddedKafka
+    let topic: KafkaProducerTopic
+    let metrics = MetricsRegistry()
+    let shutdown = ShutdownSignal()
+
+    init(_ change: (inout KafkaSettings) -> Void = { _ in }) throws {
+        cluster = try EmbeddedKafka()
+        try cluster.createTopic("trades", partitions: 1)
+        var settings = KafkaSettings.producer(bootstrapServers: cluster.bootstrapServers)
+        change(&settings)
+        topic = try KafkaProducer(settings: settings).topic("trades")
+    }
+
+    /// A publisher whose numbers begin at 1001.
+    func publisher(logger: Logger = Logger(label: "test", output: { _ in })) -> TradePublisher {
+        TradePublisher(
+            topic: topic, source: ShortText("test")!,
+            sequence: SequenceNumbers(after: Timestamp(microseconds: 1000)), shutdown: shutdown, logger: logger,
+            metrics: metrics)
+    }
+
+    /// The keys and values of so many records from the first on; blocks.
+    func records(_ count: Int) throws -> [(key: String, value: String)] {
+        try #require(topic.producer.flush(timeout: .seconds(20)) == 0)
+        let consumer = try KafkaConsumer(settings: .consumer(bootstrapServers: cluster.bootstrapServers, group: "g"))
+        try consumer.assign([TopicPartition(topic: "trades", partition: 0): 0])
+        let deadline = ContinuousClock.now + .seconds(20)
+        var records: [(String, String)] = []
+        while records.count < count {
+            try #require(ContinuousClock.now < deadline, "\(records.count) of \(count) records came")
+            switch consumer.poll(milliseconds: 100) {
+            case .record(let record):
+                records.append(
+                    (String(decoding: record.key, as: UTF8.self), String(decoding: record.value, as: UTF8.self)))
+            case .failure(let error, _): throw error
+            default: break
+            }
+        }
+        return records
+    }
+}
+
+/// Asks until `condition` holds.
+func eventually(_ what: Comment, within limit: Duration = .seconds(20), _ condition: () throws -> Bool) async throws {
+    let deadline = ContinuousClock.now + limit
+    while try !condition() {
+        try #require(ContinuousClock.now < deadline, what)
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}
