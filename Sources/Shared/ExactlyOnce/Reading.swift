@@ -35,8 +35,8 @@ struct Reading<Batch: TransactionalBatch> {
     private var committed: [TopicPartition: Int64] = [:]
     private var lastGroupCommit = ContinuousClock.now
 
-    /// While records keep coming, every so many it is seen to whether the writer is free for them.
-    private let enough = 1024
+    /// While records keep coming, all else is seen to every so many.
+    private static var enough: Int { 1024 }
     /// How long to pause before claiming anew, so that a fault that lasts causes no storm.
     private let retryPause = Duration.milliseconds(100)
     /// How long a stop or a rebalance waits for the database to store what has been gathered. What comes after that is
@@ -65,9 +65,9 @@ struct Reading<Batch: TransactionalBatch> {
                 try takeOutcome(within: .milliseconds(200))
                 continue
             }
-            let isQuiet = try poll()
-            if isQuiet { commitToGroup(atOnce: false) }
-            if gathered > 0, isQuiet || gathered.isMultiple(of: enough) || filling.isFull { submitIfDue() }
+            try takeIn()
+            if gathered > 0 { submitIfDue() }
+            commitToGroup(atOnce: false)
             try reclaimIfDue()
         }
         try flush()
@@ -76,20 +76,19 @@ struct Reading<Batch: TransactionalBatch> {
 
     // MARK: Reading
 
-    /// Takes in one record or event; true when there was nothing.
-    private mutating func poll() throws -> Bool {
-        switch consumer.poll(milliseconds: pollTime()) {
-        case .record(let record):
-            try append(record)
-            return false
-        case .nothing:
-            return true
-        case .rebalance(let rebalance):
-            try handle(rebalance)
-            return true
-        case .failure(let error, let place):
-            try handle(error, place)
-            return true
+    /// Waits for a record or an event, and takes in the records that are there behind it, up to a bound.
+    private mutating func takeIn() throws {
+        var milliseconds = pollTime()
+        for _ in 0..<Self.enough {
+            switch consumer.poll(milliseconds: milliseconds) {
+            case .record(let record): try append(record)
+            case .nothing: return
+            case .rebalance(let rebalance): return try handle(rebalance)
+            case .failure(let error, let place): return try handle(error, place)
+            }
+            if filling.isFull { return }
+            // A poll that need not wait need not read the clock either.
+            milliseconds = 0
         }
     }
 
