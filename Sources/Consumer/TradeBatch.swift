@@ -30,40 +30,10 @@ final class TradeBatch: TransactionalBatch {
         let bytes = record.value
         do throws(RejectionReason) {
             let parsed = try TradeRecord(json: bytes.bindMemory(to: UInt8.self).span)
-            try append(parsed, bytes, record, id)
+            try trades.append(parsed, conditionsFrom: bytes, record, id: id)
         } catch {
             reject(record, id: id, error)
         }
-    }
-
-    private func append(
-        _ parsed: TradeRecord, _ bytes: UnsafeRawBufferPointer, _ record: borrowing KafkaRecord, _ id: Int64
-    ) throws(RejectionReason) {
-        trades.beginRow(columns: 14)
-        do throws(PostgresError) {
-            trades.fields.int8(id)
-            parsed.trade.symbol.withBytes { trades.fields.bytes($0) }
-            try trades.fields.numeric(parsed.trade.price)
-            try trades.fields.timestamptz(parsed.trade.time)
-            try trades.fields.numeric(parsed.trade.volume)
-            if parsed.trade.conditions.isEmpty {
-                trades.fields.null()
-            } else {
-                trades.fields.bytes(parsed.trade.conditions.bytes(in: bytes))
-            }
-            try trades.fields.timestamptz(parsed.toKafka)
-            try trades.fields.timestamptz(Timestamp.now())
-            trades.stampedTimestamptz()
-            trades.fields.int4(record.partition)
-            trades.fields.int8(record.offset)
-            parsed.source.withBytes { trades.fields.bytes($0) }
-            trades.fields.int8(parsed.sequence)
-            trades.fields.int4(parsed.repeats)
-        } catch {
-            trades.discardRow()
-            throw .refusedByDatabase
-        }
-        trades.endRow()
     }
 
     private func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason) {
@@ -104,4 +74,40 @@ final class TradeBatch: TransactionalBatch {
         COPY rejected_trade (id, topic, kafka_partition, kafka_offset, reason, payload, rejected_at)
             FROM STDIN (FORMAT binary)
         """
+}
+
+extension CopyBuffer {
+    /// Appends a trade's row, or nothing when the database could not hold it.
+    ///
+    /// On the buffer itself, so that the batch is accessed once a row instead of once a field.
+    fileprivate mutating func append(
+        _ parsed: borrowing TradeRecord, conditionsFrom bytes: UnsafeRawBufferPointer, _ record: borrowing KafkaRecord,
+        id: Int64
+    ) throws(RejectionReason) {
+        beginRow(columns: 14)
+        do throws(PostgresError) {
+            fields.int8(id)
+            parsed.trade.symbol.withBytes { fields.bytes($0) }
+            try fields.numeric(parsed.trade.price)
+            try fields.timestamptz(parsed.trade.time)
+            try fields.numeric(parsed.trade.volume)
+            if parsed.trade.conditions.isEmpty {
+                fields.null()
+            } else {
+                fields.bytes(parsed.trade.conditions.bytes(in: bytes))
+            }
+            try fields.timestamptz(parsed.toKafka)
+            try fields.timestamptz(Timestamp.now())
+            stampedTimestamptz()
+            fields.int4(record.partition)
+            fields.int8(record.offset)
+            parsed.source.withBytes { fields.bytes($0) }
+            fields.int8(parsed.sequence)
+            fields.int4(parsed.repeats)
+        } catch {
+            discardRow()
+            throw .refusedByDatabase
+        }
+        endRow()
+    }
 }

@@ -5,6 +5,8 @@ import LocalServers
 /// The broker that the stages share: a real Kafka where there is one, else the embedded one.
 @MainActor
 final class Broker {
+    private static let partitions = 5
+
     private let server: KafkaServer?
     private var topics = 0
 
@@ -26,25 +28,27 @@ final class Broker {
     /// What people have to know of it.
     var summary: String {
         server == nil
-            ? "the embedded one, in this process: no Kafka (see KAFKA_HOME); its partitions hold 5 MiB each, so its "
-                + "topics have many, filled evenly"
+            ? "the embedded one, in this process: no Kafka (see KAFKA_HOME); a partition of it keeps 5 MiB, so the "
+                + "topic for the readers has many, filled evenly"
             : "one node of Apache Kafka, topics of 5 partitions"
     }
 
-    /// Makes an empty topic for so many records. An embedded one has a cluster of its own, whose memory goes with it.
-    func makeTopic(for records: Int) throws -> Topic {
+    /// Makes an empty topic. An embedded one has a cluster of its own, whose memory goes with it.
+    /// - Parameter records: how many it must keep for a reader; where nobody reads it, the embedded one may forget some.
+    func makeTopic(keeping records: Int = 0) throws -> Topic {
         topics += 1
         let name = "bench-\(topics)"
         guard let server else {
-            // A record takes some 250 bytes, and none may be dropped.
-            let partitions = max(64, records / 15_000)
+            // A record takes some 250 bytes.
+            let partitions = records == 0 ? Self.partitions : max(64, records / 15_000)
             let cluster = try EmbeddedKafka()
             try cluster.createTopic(name, partitions: partitions)
             return try Topic(
                 name: name, partitions: partitions, bootstrapServers: cluster.bootstrapServers, cluster: cluster)
         }
-        let topic = try Topic(name: name, partitions: 5, bootstrapServers: server.bootstrapServers, cluster: nil)
-        _ = try KafkaAdmin(topic.client).createTopic(name, partitions: 5, replication: 1)
+        let topic = try Topic(
+            name: name, partitions: Self.partitions, bootstrapServers: server.bootstrapServers, cluster: nil)
+        _ = try KafkaAdmin(topic.client).createTopic(name, partitions: Self.partitions, replication: 1)
         return topic
     }
 

@@ -15,14 +15,14 @@ struct FeedToTopic: Stage {
     }
 
     func measureLimit() throws -> Double {
-        let topic = try broker.makeTopic(for: workload.trades)
+        let topic = try broker.makeTopic()
         let time = try BareClients.produce(workload, to: topic)
         try check(topic)
         return workload.rate(over: time)
     }
 
     func measure() async throws -> Measurement {
-        let topic = try broker.makeTopic(for: workload.trades)
+        let topic = try broker.makeTopic()
         let feed = try FeedServer(workload)
         defer { feed.stop() }
         let producer = try MeasuredProgram(

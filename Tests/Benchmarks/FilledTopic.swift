@@ -13,7 +13,7 @@ final class FilledTopic {
 
     func topic() throws -> Topic {
         if let made { return made }
-        let topic = try broker.makeTopic(for: workload.trades)
+        let topic = try broker.makeTopic(keeping: workload.trades)
         _ = try BareClients.produce(workload, to: topic, evenly: topic.isEmbedded)
         made = topic
         return topic
