@@ -52,7 +52,7 @@ private final class Feed: WebSocketServerHandler, Sendable {
             let service = FeedService(configuration: WebSocketClientConfiguration(url: address)) { _ in
                 FeedConnection(
                     feed: address, symbols: symbols, publisher: topic.publisher(logger: logger), logger: logger,
-                    metrics: topic.metrics)
+                    metrics: topic.metrics, health: Health())
             }
             ServiceThread.start("feed") { [self] in
                 let result = Result { try service.run(until: topic.shutdown) }

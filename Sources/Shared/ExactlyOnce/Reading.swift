@@ -171,7 +171,6 @@ struct Reading<Batch: TransactionalBatch> {
             owned[advance.claim.partition]?.position.set(advance.to)
             committed[TopicPartition(topic: configuration.topic, partition: advance.claim.partition)] = advance.to
         }
-        commitToGroup(atOnce: false)
     }
 
     /// Stores what has been gathered, and waits for it, though not for ever.
