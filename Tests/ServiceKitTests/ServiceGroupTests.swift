@@ -83,7 +83,8 @@ struct ServiceGroupTests {
         let services = [Self.patient("a", events, failing: true), Self.trigger(after: 1, events, failing: true)]
         await #expect(throws: Failure(name: "trigger")) { try await Self.run(services, log: log) }
         let text = log.withLock { $0.joined() }
-        #expect(text.contains("error test: another service has failed service=a ") && !text.contains("service=trigger "))
+        #expect(
+            text.contains("error test: another service has failed service=a ") && !text.contains("service=trigger "))
     }
 
     @Test func `a service that fails at its stop fails the group`() async throws {

@@ -18,26 +18,9 @@ package enum KafkaOptions {
     package static func complete(_ settings: KafkaSettings, from configuration: Configuration) throws -> KafkaSettings {
         guard let path = configuration[optional: propertiesFile] else { return settings }
         var settings = settings
-        for (index, line) in try readTextFile(path).split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
-            let content = line.filter { $0 != "\r" }.drop { $0 == " " || $0 == "\t" }
-            if content.isEmpty || content.hasPrefix("#") { continue }
-            let parts = content.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2 else {
-                throw ConfigurationError("\(path), line \(index + 1): expected property=value")
-            }
-            let key = String(parts[0]).trimmed
-            settings[key] = String(parts[1]).trimmed
+        for (property, value) in try keyValueLines(try readTextFile(path), path: path) {
+            settings[property] = value
         }
         return settings
-    }
-}
-
-extension String {
-    /// The text without blanks around it.
-    fileprivate var trimmed: String {
-        let blanks: Set<Character> = [" ", "\t"]
-        return String(drop { blanks.contains($0) }.reversed().drop { blanks.contains($0) }.reversed())
     }
 }

@@ -123,30 +123,22 @@ package struct Configuration: Sendable {
         _ text: String, path: String, settings: [any AnySetting]
     ) throws -> [String: String] {
         var values: [String: String] = [:]
-        // To Swift, CR LF is one character.
-        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
-        for (index, line) in lines.enumerated() {
-            let content = line.trimmingSpaces
-            if content.isEmpty || content.hasPrefix("#") { continue }
-            guard let equals = content.firstIndex(of: "=") else {
-                throw ConfigurationError("\(path), line \(index + 1): expected KEY=value")
-            }
-            let variable = content[..<equals].trimmingSpaces
+        for (variable, text) in try keyValueLines(text, path: path) {
             // Other programs' keys may stand in a file that they share.
             guard let key = settings.lazy.flatMap(\.keys).first(where: { $0.variable == variable })?.key else {
                 continue
             }
-            let value = unquoted(content[content.index(after: equals)...].trimmingSpaces)
+            let value = unquoted(text)
             values[key] = value.isEmpty ? nil : value
         }
         return values
     }
 
-    private static func unquoted(_ text: Substring) -> String {
+    private static func unquoted(_ text: String) -> String {
         for quote in ["\"", "'"] where text.count >= 2 && text.hasPrefix(quote) && text.hasSuffix(quote) {
             return String(text.dropFirst().dropLast())
         }
-        return String(text)
+        return text
     }
 
     /// The value of a setting that has a default or is required.
