@@ -50,7 +50,8 @@ e2e: setup ## send TRADES=100000 trades from feed to tables and compare
 	@TICKSTREAM_E2E_TRADES=$(TRADES) swift test --skip-build --filter '^EndToEndTests\.' 2>&1 \
 		| awk '/^sent=/ { result = $$0; next } { print; fflush() } END { if (result != "") print result }'
 
-bench: build ## measure throughput and latency
+bench: build ## measure throughput beside the limits of this machine; on a real Kafka with KAFKA_HOME=…
+	@test -z "$$KAFKA_HOME" || deploy/local/setup.sh java
 	@exec .build/release/bench
 
 lint: ## check the format
