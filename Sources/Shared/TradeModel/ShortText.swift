@@ -14,9 +14,32 @@ package struct ShortText: Sendable {
     /// Takes UTF-8 bytes that the caller knows to be valid; nil when there are more than `capacity`.
     package init?(validUTF8 bytes: UnsafeRawBufferPointer) {
         guard bytes.count <= Self.capacity else { return nil }
-        withUnsafeMutableBytes(of: &words) { target in
-            target.copyMemory(from: bytes)
-            target[Self.capacity] = UInt8(truncatingIfNeeded: bytes.count)
+        words.0 = Self.word(bytes, 0)
+        words.1 = Self.word(bytes, 8)
+        if bytes.count > 16 {
+            words.2 = Self.word(bytes, 16)
+            words.3 = Self.word(bytes, 24)
+            words.4 = Self.word(bytes, 32)
+            words.5 = Self.word(bytes, 40)
+        }
+        words.5 |= UInt64(bytes.count) << 56
+    }
+
+    /// Eight bytes from an offset on, as they lie in memory, with zeros for those behind the end: read whole, since bytes
+    /// copied one way and read another make the processor wait.
+    @inline(__always)
+    private static func word(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
+        func load<Word: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _: Word.Type) -> UInt64 {
+            UInt64(truncatingIfNeeded: bytes.loadUnaligned(fromByteOffset: offset, as: Word.self))
+        }
+        let count = bytes.count - offset
+        // Two reads that overlap cover any length between theirs.
+        return switch count {
+        case 8...: load(offset, UInt64.self)
+        case 4...: load(offset, UInt32.self) | load(offset + count - 4, UInt32.self) << (8 * (count - 4))
+        case 2...: load(offset, UInt16.self) | load(offset + count - 2, UInt16.self) << (8 * (count - 2))
+        case 1: load(offset, UInt8.self)
+        default: 0
         }
     }
 
