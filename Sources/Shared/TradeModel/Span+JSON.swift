@@ -275,9 +275,9 @@ extension Span<UInt8> {
             var first = true
             while try scanElement(&position, first: &first) { try skipValue(&position, depth: depth + 1) }
         case UInt8(ascii: "\""): _ = try scanString(&position)
-        case UInt8(ascii: "t"): try skipWord("true", &position)
-        case UInt8(ascii: "f"): try skipWord("false", &position)
-        case UInt8(ascii: "n"): try skipWord("null", &position)
+        case UInt8(ascii: "t"): try skip("true", &position)
+        case UInt8(ascii: "f"): try skip("false", &position)
+        case UInt8(ascii: "n"): try skip("null", &position)
         default: try skipNumber(&position)
         }
     }
@@ -301,11 +301,15 @@ extension Span<UInt8> {
         while isDigit(peek(position)) { position += 1 }
     }
 
-    func skipWord(_ word: StaticString, _ position: inout Int) throws(RejectionReason) {
-        for offset in 0..<word.utf8CodeUnitCount where peek(position + offset) != word.utf8Start[offset] {
+    /// Steps over a constant, which must come next.
+    @inline(__always)
+    func skip(_ text: StaticString, _ position: inout Int) throws(RejectionReason) {
+        let length = text.utf8CodeUnitCount
+        guard length <= count - position else { throw .malformedJSON }
+        for offset in 0..<length where self[unchecked: position + offset] != text.utf8Start[offset] {
             throw .malformedJSON
         }
-        position += word.utf8CodeUnitCount
+        position += length
     }
 
     /// Whether the bytes of a range are exactly those of a constant.

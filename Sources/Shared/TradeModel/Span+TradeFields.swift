@@ -104,7 +104,7 @@ extension Span<UInt8> {
     func scanConditions(_ position: inout Int) throws(RejectionReason) -> ByteRange {
         let start = position
         if peek(position) == UInt8(ascii: "n") {
-            try skipWord("null", &position)
+            try skip("null", &position)
             return .empty
         }
         guard peek(position) == UInt8(ascii: "[") else { throw .wrongType }
@@ -127,8 +127,9 @@ extension Span<UInt8> {
 
     private func timestamp(_ content: ByteRange) -> Timestamp? {
         let text = extracting(unchecked: content.start..<content.start + content.count)
-        guard text.count >= 20, text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"),
-            text[10] | 0x20 == UInt8(ascii: "t"), text[13] == UInt8(ascii: ":"), text[16] == UInt8(ascii: ":"),
+        guard text.count >= 20, text[unchecked: 4] == UInt8(ascii: "-"), text[unchecked: 7] == UInt8(ascii: "-"),
+            text[unchecked: 10] | 0x20 == UInt8(ascii: "t"), text[unchecked: 13] == UInt8(ascii: ":"),
+            text[unchecked: 16] == UInt8(ascii: ":"),
             let year = text.digits(0, 4), let month = text.digits(5, 2), let day = text.digits(8, 2),
             let hour = text.digits(11, 2), let minute = text.digits(14, 2), let second = text.digits(17, 2),
             1...12 ~= month, 1...Calendar.daysIn(month: month, of: year) ~= day, hour < 24, minute < 60, second < 60
@@ -155,6 +156,7 @@ extension Span<UInt8> {
     }
 
     /// Minutes east of UTC, when the rest of the text is exactly `Z` or `±hh:mm`.
+    @inline(__always)
     private func zoneOffset(at index: Int) -> Int? {
         if count == index + 1, self[index] | 0x20 == UInt8(ascii: "z") { return 0 }
         guard count == index + 6, self[index + 3] == UInt8(ascii: ":"),
