@@ -225,9 +225,10 @@ import Testing
             try lock.execute("LOCK TABLE stored IN EXCLUSIVE MODE")
             try topic.fill(count: 10)
             try database.awaitLockWaiters(1)
-            // The first reader is asked for its partitions while its batch hangs; it does not hold the others up.
+            // The first reader is asked for its partitions while its batch hangs. It does not hold the others up until
+            // its lock's 30 seconds are over.
             let second = RunningReader(topic, database.readers)
-            try second.waitUntilAssigned(1)
+            try second.waitUntilAssigned(1, within: .seconds(20))
             try database.awaitLockWaiters(2)
             #expect(try database.value("SELECT count(*) FROM offset_ledger WHERE epoch > 1") != "0")
             try lock.commit()

@@ -40,8 +40,8 @@ final class RunningReader: Sendable {
 
     var isOver: Bool { worker.withLock { $0?.isOver ?? false } }
 
-    func waitUntilAssigned(_ count: Int64? = nil) throws {
-        try eventually("the reader has partitions") {
+    func waitUntilAssigned(_ count: Int64? = nil, within limit: Duration = .seconds(30)) throws {
+        try eventually("the reader has partitions", within: limit) {
             let owned = metrics.assignedPartitions.value
             return count.map { owned == $0 } ?? (owned > 0)
         }
