@@ -263,8 +263,14 @@ import Testing
             try eventually("the first reads its part anew") { first.observer.gathered >= 30 }
             try first.stop()
             try second.stop()
-            #expect(try database.verdict(10, partitions: 2) == "0 lost, 0 doubled")
             #expect(second.metrics.recoveries.value == 0)
+            // A machine so busy that a member was expelled leaves records for the next one.
+            let third = RunningReader(topic, database.readers)
+            try eventually("all is stored once") {
+                try database.verdict(10, partitions: 2) == "0 lost, 0 doubled"
+            }
+            try third.stop()
+            #expect(try database.verdict(10, partitions: 2) == "0 lost, 0 doubled")
         }
     }
 

@@ -165,7 +165,7 @@ struct ClosureTests {
         let server = try WebSocketServer(.init(), handler: pings)
         let thread = LoopThread { server.run() }
         defer { server.stop() }
-        try await withClient("ws://127.0.0.1:\(server.port)/", configure: { $0.idleTimeout = .seconds(1) }) {
+        try await withClient("ws://127.0.0.1:\(server.port)/", configure: { $0.idleTimeout = .seconds(3) }) {
             _, probe in
             try await eventually("the pings have taken twice the idle time") {
                 pings.count.load(ordering: .relaxed) == 40
@@ -286,7 +286,7 @@ private final class PingingServer: WebSocketServerHandler, @unchecked Sendable {
 
     func opened(_ connection: ServerConnection) {
         self.connection = connection
-        connection.server.schedule(after: .milliseconds(50), token: 1)
+        connection.server.schedule(after: .milliseconds(150), token: 1)
     }
     func message(_ bytes: UnsafeRawBufferPointer, _ connection: ServerConnection) {}
     func closed(_ connection: ServerConnection) { self.connection = nil }
@@ -294,6 +294,6 @@ private final class PingingServer: WebSocketServerHandler, @unchecked Sendable {
         guard let connection else { return }
         ([0x89, 0] as [UInt8]).withUnsafeBytes { _ = connection.send(wire: $0) }
         count.add(1, ordering: .relaxed)
-        server.schedule(after: .milliseconds(50), token: 1)
+        server.schedule(after: .milliseconds(150), token: 1)
     }
 }
