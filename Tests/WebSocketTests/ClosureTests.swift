@@ -168,7 +168,7 @@ struct ClosureTests {
         try await withClient("ws://127.0.0.1:\(server.port)/", configure: { $0.idleTimeout = .seconds(3) }) {
             _, probe in
             try await eventually("the pings have taken twice the idle time") {
-                pings.count.load(ordering: .relaxed) == 40
+                pings.count.load(ordering: .relaxed) >= 40
             }
             #expect(probe.log == [.opened])
         }
