@@ -22,7 +22,8 @@ func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// A test target in `Tests/<name>`.
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)", swiftSettings: settings)
 }
 
 /// A C library of Debian's, found by pkg-config.
@@ -78,26 +79,35 @@ let package = Package(
             name: "LocalPipeline", dependencies: ["LocalServers", "Kafka", "KafkaService", "Postgres", "ServiceKit"],
             path: "deploy/local/Pipeline", swiftSettings: settings),
 
+        // What several test targets need; those without a database do not link one.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "DatabaseTestSupport", dependencies: ["TestSupport", "LocalServers", "Postgres", "Migrations"],
+            path: "Tests/DatabaseTestSupport", swiftSettings: settings),
+
         tests("TradeModelTests", ["TradeModel"]),
         tests("KafkaTests", ["Kafka"]),
-        tests("PostgresTests", ["Postgres", "TradeModel", "LocalServers"]),
+        tests("PostgresTests", ["Postgres", "TradeModel"]),
         tests("WebSocketTests", ["WebSocket"]),
         tests("ServiceKitTests", ["ServiceKit"]),
-        tests("ExactlyOnceTests", ["ExactlyOnce", "Kafka", "Postgres", "ServiceKit", "Migrations", "LocalServers"]),
+        tests(
+            "ExactlyOnceTests",
+            ["ExactlyOnce", "Kafka", "Postgres", "ServiceKit", "LocalServers", "DatabaseTestSupport"]),
         tests("ProducerTests", ["Producer", "TradeModel", "Kafka", "WebSocket", "ServiceKit"]),
         tests(
             "ConsumerTests",
-            ["Consumer", "ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "Migrations", "LocalServers"]),
-        tests("KPIServiceTests", ["KPIService", "TradeModel", "Postgres", "Migrations", "LocalServers"]),
+            ["Consumer", "ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "DatabaseTestSupport"]),
+        tests("KPIServiceTests", ["KPIService", "TradeModel", "Postgres", "DatabaseTestSupport"]),
         tests("FeedSimulatorTests", ["FeedSimulator", "ServiceKit", "TradeModel", "WebSocket"]),
         tests("LocalServersTests", ["LocalServers"]),
         tests("LocalPipelineTests", ["LocalPipeline", "LocalServers", "Postgres"]),
-        tests("IntegrationTests", ["LocalServers", "Kafka", "Postgres", "WebSocket", "TradeModel"]),
+        tests("IntegrationTests", ["LocalServers", "Kafka", "Postgres", "DatabaseTestSupport"]),
         tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel"]),
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
                 "LocalServers", "TradeModel", "Kafka", "Postgres", "Migrations", "WebSocket", "ServiceKit",
+                "TestSupport",
             ],
             path: "Tests/Benchmarks", swiftSettings: settings),
     ]

@@ -1,3 +1,4 @@
+import TestSupport
 import TradeModel
 
 /// A seeded market of 50 instruments, as many as a feed's free plan has: the same trades in every run.

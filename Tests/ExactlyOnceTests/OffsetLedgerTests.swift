@@ -1,5 +1,7 @@
+import DatabaseTestSupport
 import Postgres
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ExactlyOnce

@@ -1,9 +1,11 @@
+import DatabaseTestSupport
 import Foundation
 import Kafka
 import LocalServers
 import Postgres
 import ServiceKit
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ExactlyOnce

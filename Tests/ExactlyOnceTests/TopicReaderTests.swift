@@ -1,6 +1,8 @@
+import DatabaseTestSupport
 import Kafka
 import Postgres
 import ServiceKit
+import TestSupport
 import Testing
 
 @testable import ExactlyOnce

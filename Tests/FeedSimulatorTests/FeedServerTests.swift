@@ -1,5 +1,6 @@
 import Foundation
 import ServiceKit
+import TestSupport
 import Testing
 import TradeModel
 import WebSocket
@@ -120,7 +121,7 @@ struct FeedServerTests {
                     #expect(size < 20_000_000)
                     #expect(probe.tradeCount == 0)
                     probe.perform(client) { $0.resumeReceiving() }
-                    try await eventually(within: .seconds(60), "everything comes") { probe.tradeCount >= options.limit }
+                    try await eventually("everything comes", within: .seconds(60)) { probe.tradeCount >= options.limit }
                 }
                 #expect(probe.tradeCount == options.limit)
             }

@@ -1,26 +1,12 @@
 import Foundation
 import ServiceKit
 import Synchronization
+import TestSupport
 import Testing
 import TradeModel
 import WebSocket
 
 @testable import FeedSimulator
-
-/// Polls a condition until it holds; fails the test after the limit.
-func eventually(
-    within limit: Duration = .seconds(20), _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation,
-    _ condition: () throws -> Bool
-) async throws {
-    let deadline = ContinuousClock.now + limit
-    while try !condition() {
-        guard ContinuousClock.now < deadline else {
-            Issue.record(what, sourceLocation: sourceLocation)
-            throw CancellationError()
-        }
-        try await Task.sleep(for: .milliseconds(2))
-    }
-}
 
 /// A moment so long after the start of a test's own time.
 func moment(_ offset: Duration) -> Moment {

@@ -1,19 +1,5 @@
+import TestSupport
 import TradeModel
-
-/// A generator whose numbers are the same every time.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-}
 
 /// A trade with the id of its row.
 typealias Row = (trade: Trade, id: Int64)
@@ -21,7 +7,7 @@ typealias Row = (trade: Trade, id: Int64)
 /// Trades of few symbols in few windows, with all that numbers can be: equal ones with other places among them, equal
 /// times, volumes of nothing, tiny prices and 38 digits.
 func randomTrades(_ count: Int, seed: UInt64) -> [Row] {
-    var random = SeededGenerator(seed)
+    var random = SplitMix64(seed: seed)
     let symbols = ["AAPL", "BINANCE:BTCUSDT", "é"].map { ShortText($0)! }
     return (0..<count).map { index in
         let trade = Trade(
@@ -33,7 +19,7 @@ func randomTrades(_ count: Int, seed: UInt64) -> [Row] {
     }
 }
 
-private func number(isPrice: Bool, _ random: inout SeededGenerator) -> Decimal {
+private func number(isPrice: Bool, _ random: inout SplitMix64) -> Decimal {
     switch Int.random(in: 0..<10, using: &random) {
     case 0: return Decimal(coefficient: 1, scale: 7)
     case 1 where !isPrice: return Decimal(coefficient: 0, scale: UInt8.random(in: 0...3, using: &random))

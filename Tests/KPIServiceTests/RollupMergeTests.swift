@@ -1,5 +1,7 @@
+import DatabaseTestSupport
 import Foundation
 import Postgres
+import TestSupport
 import Testing
 import TradeModel
 
@@ -34,7 +36,7 @@ import TradeModel
 
     /// Merges the trades in batches of any size, each in a transaction.
     private static func merge(
-        _ rows: [Row], _ connection: inout PostgresConnection, _ random: inout SeededGenerator
+        _ rows: [Row], _ connection: inout PostgresConnection, _ random: inout SplitMix64
     ) throws {
         let merge = RollupMerge()
         var rest = rows[...]
@@ -89,7 +91,7 @@ import TradeModel
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `rollups merged in any batches equal plain SQL over the trades`(seed: UInt64) async throws {
         let database = try await TestDatabase()
-        var random = SeededGenerator(seed)
+        var random = SplitMix64(seed: seed)
         let trades = randomTrades(1500, seed: seed &+ 100).shuffled(using: &random)
         var connection = try database.connect()
         try Self.insert(trades, &connection)
@@ -99,7 +101,7 @@ import TradeModel
 
     @Test func `a late trade changes its own window and no other`() async throws {
         let database = try await TestDatabase()
-        var random = SeededGenerator(7)
+        var random = SplitMix64(seed: 7)
         var connection = try database.connect()
         var trades = randomTrades(400, seed: 7).sorted { $0.trade.time < $1.trade.time }
         let late = trades.removeFirst()
@@ -127,7 +129,7 @@ import TradeModel
                         Thread.detachNewThread {
                             do {
                                 var connection = try database.connect()
-                                var random = SeededGenerator(UInt64(member))
+                                var random = SplitMix64(seed: UInt64(member))
                                 try Self.merge(part.shuffled(using: &random), &connection, &random)
                                 continuation.resume(returning: nil)
                             } catch {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TradeModel
 
@@ -24,7 +25,7 @@ import TradeModel
         for row in trades { whole.add(row.trade, id: row.id) }
         let expected = Self.texts(whole)
 
-        var random = SeededGenerator(seed &+ 1000)
+        var random = SplitMix64(seed: seed &+ 1000)
         for _ in 0..<5 {
             var shuffled = trades.shuffled(using: &random)[...]
             var shuffledFold = RollupFold()

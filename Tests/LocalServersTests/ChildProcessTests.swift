@@ -1,6 +1,7 @@
 import Foundation
 import LocalServers
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))
@@ -74,10 +75,10 @@ struct ChildProcessTests {
         let lines = Lines()
         let child = try ChildProcess(
             "sh", ["-c", "trap '' TERM; sleep 60 & echo $!; while :; do wait; done"], output: .lines(lines.append))
-        #expect(await eventually { lines.all.count == 1 })
+        try await eventually("a line comes") { lines.all.count == 1 }
         let grandchild = try #require(Int32(lines.all[0]))
         #expect(await child.terminate(grace: .milliseconds(100)) == .signaled(SIGKILL))
-        #expect(await eventually { !isAlive(grandchild) })
+        try await eventually("the grandchild dies") { !isAlive(grandchild) }
     }
 
     @Test func `terminate goes to the end in a cancelled task`() async throws {
@@ -85,7 +86,7 @@ struct ChildProcessTests {
         let child = try ChildProcess(
             "sh", ["-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done"],
             output: .lines(lines.append))
-        #expect(await eventually { lines.all == ["ready"] })
+        try await eventually("the child is ready") { lines.all == ["ready"] }
         let stopping = Task {
             while !Task.isCancelled { await Task.yield() }
             return await child.terminate(grace: .seconds(10))
@@ -101,7 +102,7 @@ struct ChildProcessTests {
         let child = try ChildProcess(
             "sh", ["-c", "grep SigIgn /proc/self/status; exec sleep 60"], output: .lines(lines.append))
         #expect(getpgid(child.pid) == child.pid)
-        #expect(await eventually { lines.all.count == 1 })
+        try await eventually("a line comes") { lines.all.count == 1 }
         let mask = try #require(lines.all.first?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) })
         #expect(mask & (1 << UInt64(SIGUSR2 - 1)) == 0)
         await child.terminate()
@@ -120,7 +121,7 @@ struct ChildProcessTests {
         let pid = try #require(child?.pid)
         #expect(isAlive(pid))
         child = nil
-        #expect(await eventually { !isAlive(pid) })
+        try await eventually("the child dies") { !isAlive(pid) }
     }
 
     @Test func `a child outlives the threads that come and go around it`() async throws {

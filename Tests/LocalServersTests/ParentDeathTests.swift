@@ -1,5 +1,6 @@
 import Foundation
 import LocalServers
+import TestSupport
 import Testing
 
 /// Each body runs in a process of its own that then dies; what it started must be gone.
@@ -11,12 +12,12 @@ struct ParentDeathTests {
         let folder = try TemporaryDirectory()
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = folder.path as String] in
             let child = try ChildProcess("sleep", ["60"])
-            #expect(await eventually { sleeps(child.pid) })
+            try await eventually("the child sleeps") { sleeps(child.pid) }
             try String(child.pid).write(toFile: "\(path)/pid", atomically: true, encoding: .utf8)
             kill(getpid(), SIGKILL)
         }
         let pid = try #require(Int32(try String(contentsOfFile: "\(folder.path)/pid", encoding: .utf8)))
-        #expect(await eventually { !isAlive(pid) })
+        try await eventually("the child dies") { !isAlive(pid) }
     }
 
     @Test(.enabled(if: geteuid() == 0, "only root can start a program as another user"))
@@ -24,12 +25,12 @@ struct ParentDeathTests {
         let folder = try TemporaryDirectory()
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = folder.path as String] in
             let child = try ChildProcess("sleep", ["60"], user: "nobody")
-            #expect(await eventually { sleeps(child.pid) })
+            try await eventually("the child sleeps") { sleeps(child.pid) }
             try String(child.pid).write(toFile: "\(path)/pid", atomically: true, encoding: .utf8)
             kill(getpid(), SIGKILL)
         }
         let pid = try #require(Int32(try String(contentsOfFile: "\(folder.path)/pid", encoding: .utf8)))
-        #expect(await eventually { !isAlive(pid) })
+        try await eventually("the child dies") { !isAlive(pid) }
     }
 
     @Test func `PostgreSQL ends with a parent that SIGKILL ends, and its data are kept`() async throws {
@@ -42,7 +43,7 @@ struct ParentDeathTests {
             kill(getpid(), SIGKILL)
         }
         let pid = try #require(Int32(try String(contentsOfFile: "\(folder.path)/pid", encoding: .utf8)))
-        #expect(await eventually { !isAlive(pid) })
+        try await eventually("the child dies") { !isAlive(pid) }
         let again = try PostgresServer(directory: "\(folder.path)/pg", durability: .disposable)
         try await again.start()
         #expect(try await query(again, "SELECT answer FROM kept") == "42")

@@ -1,4 +1,5 @@
 import Postgres
+import TestSupport
 import Testing
 
 /// The binary encoding against the server's own reading of text.
@@ -60,7 +61,7 @@ import Testing
     }
 
     @Test func `of random numerics has the value and the decimals of the text`() throws {
-        var random = SeededGenerator(1)
+        var random = SplitMix64(seed: 1)
         let found = try differences(type: "numeric", count: 200_000) { fields, _ in
             var coefficient = Int128(random.next() >> 1) << 64 | Int128(random.next())
             coefficient >>= Int128.random(in: 0...126, using: &random)
@@ -77,7 +78,7 @@ import Testing
     }
 
     @Test func `of wide sums has the value and the decimals of the text`() throws {
-        var random = SeededGenerator(2)
+        var random = SplitMix64(seed: 2)
         let found = try differences(type: "numeric", count: 20_000) { fields, _ in
             var digits = (0..<Int.random(in: 1...185, using: &random)).map { _ in
                 UInt64.random(in: 0...9, using: &random)
@@ -156,7 +157,7 @@ import Testing
     static let firstTimestamp: Int64 = -210_866_803_200_000_000
 
     @Test func `of random timestamps is the same moment as the text`() throws {
-        var random = SeededGenerator(3)
+        var random = SplitMix64(seed: 3)
         let found = try differences(type: "timestamptz", count: 100_000) { fields, index in
             let range: ClosedRange<Int64> =
                 switch index % 3 {
@@ -196,7 +197,7 @@ import Testing
     }
 
     @Test func `of random text arrives byte by byte`() throws {
-        var random = SeededGenerator(4)
+        var random = SplitMix64(seed: 4)
         let scalars: [ClosedRange<UInt32>] = [
             1...0x7F, 0x80...0x7FF, 0x800...0xD7FF, 0xE000...0xFFFF, 0x10000...0x10FFFF,
         ]

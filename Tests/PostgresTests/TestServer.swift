@@ -1,6 +1,7 @@
 import Foundation
 import Postgres
 import Synchronization
+import TestSupport
 
 /// The server that all suites of the process share; started on first use.
 func testServer() throws -> TestServer { try shared.get() }
@@ -97,11 +98,6 @@ final class TestServer: Sendable {
             throw TestFailure("\(command[0]) ended with status \(status)")
         }
     }
-}
-
-struct TestFailure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
 }
 
 private let started = Mutex<[TestServer]>([])

@@ -1,6 +1,7 @@
 import Kafka
 import ServiceKit
 import Synchronization
+import TestSupport
 import Testing
 import WebSocket
 

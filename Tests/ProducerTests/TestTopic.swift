@@ -49,12 +49,3 @@ final class TestTopic: Sendable {
         return records
     }
 }
-
-/// Asks until `condition` holds.
-func eventually(_ what: Comment, within limit: Duration = .seconds(20), _ condition: () throws -> Bool) async throws {
-    let deadline = ContinuousClock.now + limit
-    while try !condition() {
-        try #require(ContinuousClock.now < deadline, what)
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}

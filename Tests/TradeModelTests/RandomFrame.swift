@@ -1,3 +1,5 @@
+import TestSupport
+
 /// A random valid frame of trades, and what a reader should find in it.
 struct RandomFrame {
     /// One trade as the generator meant it.

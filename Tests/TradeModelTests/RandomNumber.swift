@@ -1,3 +1,5 @@
+import TestSupport
+
 /// A random JSON number, with its plain notation worked out by shifting digits in the text: no arithmetic, so nothing that
 /// the code under test could share.
 struct RandomNumber {

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import WebSocket
@@ -233,7 +234,7 @@ struct ClosureTests {
         })
         try await withServer(.init(), server) { server in
             try await withClient("ws://127.0.0.1:\(server.port)/", probe) { _, probe in
-                try await eventually(within: .seconds(20), "fifty connections end") { probe.closures.count == 50 }
+                try await eventually("fifty connections end", within: .seconds(20)) { probe.closures.count == 50 }
             }
         }
         #expect(probe.log.filter { $0 == .opened }.count == 50)

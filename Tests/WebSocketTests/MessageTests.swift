@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import WebSocket
@@ -131,7 +132,7 @@ struct MessageTests {
                 // The server comes to a stop when the buffers of both sides are full, long before it has sent all.
                 var last = 0
                 var since = ContinuousClock.now
-                try await eventually(within: .seconds(20), "the server stalls") {
+                try await eventually("the server stalls", within: .seconds(20)) {
                     let now = sent.withLock { $0 }
                     if now != last { (last, since) = (now, .now) }
                     return now > 0 && ContinuousClock.now - since > .milliseconds(300)
@@ -139,7 +140,7 @@ struct MessageTests {
                 #expect(last < total)
                 #expect(probe.messages.count == 1)
                 probe.perform(client) { $0.resumeReceiving() }
-                try await eventually(within: .seconds(20), "all messages come") { probe.messages.count == total }
+                try await eventually("all messages come", within: .seconds(20)) { probe.messages.count == total }
                 #expect(probe.messages.allSatisfy { $0.count == size })
             }
         }

@@ -1,4 +1,5 @@
 import Postgres
+import TestSupport
 
 /// A test's own database; each call opens a connection, off the cooperative pool, and is bounded in time.
 struct Database: Sendable {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A JSON value that keeps its source text, so that numbers stay digit for digit what was sent.
 ///

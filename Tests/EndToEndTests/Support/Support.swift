@@ -1,19 +1,3 @@
-import Foundation
-import Synchronization
-
-/// Why a test cannot go on.
-struct TestFailure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
-}
-
-/// Runs blocking code on a thread of its own.
-func onThread<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
-    try await withCheckedThrowingContinuation { continuation in
-        Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
-    }
-}
-
 /// What collections have more or less of, each element as often as it occurs.
 struct MultisetDifference: CustomStringConvertible {
     /// Elements that were expected and are not there.

@@ -2,6 +2,7 @@ import Foundation
 import Kafka
 import LocalServers
 import Synchronization
+import TestSupport
 import Testing
 
 /// One test's pipeline: a database of its own, a broker with a topic of its own, and the programs as child processes.

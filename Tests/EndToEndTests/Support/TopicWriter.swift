@@ -1,5 +1,6 @@
 import Foundation
 import Kafka
+import TestSupport
 
 /// Writes records straight into a topic, past the producer.
 struct TopicWriter {

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// A trade as one line of text, `symbol|price|volume|milliseconds|conditions`: what the feed said, digit for digit, with
 /// numbers in plain notation.
 enum TradeLine {

@@ -1,6 +1,7 @@
 import Foundation
 import Kafka
 import Synchronization
+import TestSupport
 
 /// Produces records to all partitions of a topic until it is stopped, at a pace that the embedded cluster can keep.
 final class Feed: Sendable {

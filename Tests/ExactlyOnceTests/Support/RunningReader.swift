@@ -1,7 +1,9 @@
+import DatabaseTestSupport
 import Kafka
 import Postgres
 import ServiceKit
 import Synchronization
+import TestSupport
 
 @testable import ExactlyOnce
 

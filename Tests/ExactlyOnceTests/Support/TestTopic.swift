@@ -1,6 +1,7 @@
 import Foundation
 import Kafka
 import LocalServers
+import TestSupport
 
 /// A topic of its own for a test: in an embedded cluster of its own, or in the broker that `KAFKA_HOME` starts.
 struct TestTopic: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import Kafka
+import TestSupport
 import Testing
 
 /// The cluster that the tests run on: embedded, or the broker that `TICKSTREAM_TEST_KAFKA` (`host:port`) names.
@@ -71,23 +72,6 @@ struct TestCluster: Sendable {
         }
         try #require(producer.flush(timeout: .seconds(20)) == 0)
         try #require(producer.acknowledgedCount == count * partitions.count)
-    }
-}
-
-/// Runs blocking code away from the cooperative pool, within the same task, so that failures belong to their test.
-func onThread<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
-    try await withTaskExecutorPreference(ThreadExecutor()) { try await onPreferredExecutor(body) }
-}
-
-@concurrent private func onPreferredExecutor<R: Sendable>(_ body: @Sendable () throws -> R) async throws -> R {
-    try body()
-}
-
-/// Runs each job on a thread of its own.
-private final class ThreadExecutor: TaskExecutor {
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        Thread.detachNewThread { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
 

@@ -1,12 +1,12 @@
 /// A small seeded generator (Steele, Lea and Flood's SplitMix64): the same seed gives the same run.
-struct SplitMix64 {
+package struct SplitMix64: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    package init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -15,7 +15,17 @@ struct SplitMix64 {
     }
 
     /// A number from zero up to, and without, the bound.
-    mutating func below(_ bound: Int) -> Int {
+    package mutating func below(_ bound: Int) -> Int {
         Int(truncatingIfNeeded: (next() >> 1) % UInt64(bound))
+    }
+
+    /// True once in so many times.
+    package mutating func oneIn(_ times: Int) -> Bool {
+        below(times) == 0
+    }
+
+    /// One of the elements, of which there must be some.
+    package mutating func pick<Element>(_ elements: [Element]) -> Element {
+        elements[below(elements.count)]
     }
 }

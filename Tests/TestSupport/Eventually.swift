@@ -1,0 +1,26 @@
+import Foundation
+
+/// Asks until `condition` holds.
+/// - Throws: `TestFailure` when it does not within `limit`; whatever `condition` throws, at once.
+package func eventually(
+    _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    while try await !condition() {
+        guard ContinuousClock.now < deadline else { throw TestFailure("not within \(limit): \(what)") }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}
+
+/// Asks until `condition` holds; blocks the thread meanwhile.
+/// - Throws: `TestFailure` when it does not within `limit`; whatever `condition` throws, at once.
+@_disfavoredOverload  // An async function takes the one that suspends.
+package func eventually(
+    _ what: String, within limit: Duration = .seconds(30), _ condition: () throws -> Bool
+) throws {
+    let deadline = ContinuousClock.now + limit
+    while try !condition() {
+        guard ContinuousClock.now < deadline else { throw TestFailure("not within \(limit): \(what)") }
+        usleep(5_000)
+    }
+}
