@@ -45,11 +45,14 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let client = try clientConfiguration(configuration)
     let producer = try makeProducer(configuration, logger)
     let topic = try producer.topic(configuration[KafkaOptions.topic])
-    try checkTopic(configuration, producer, logger)
     let delivery = DeliveryService(producer: producer, logger: logger, metrics: metrics, health: health)
     let sourceID = configuration[ProducerOptions.sourceID]
     let symbols = configuration[ProducerOptions.symbols]
     let feed = FeedService(configuration: client) { shutdown in
+        guard let cluster = try producer.clusterID(until: shutdown, logger: logger) else { return false }
+        try checkTopic(configuration, producer, cluster: cluster, logger)
+        return true
+    } makeConnection: { shutdown in
         let publisher = TradePublisher(
             topic: topic, source: ShortText(sourceID)!, sequence: SequenceNumbers(after: .now()), shutdown: shutdown,
             logger: logger, metrics: metrics)
@@ -67,12 +70,19 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
 @Sendable
 private func check(_ configuration: Configuration, _ logger: Logger) throws {
     _ = try clientConfiguration(configuration)
-    try checkTopic(configuration, try makeProducer(configuration, logger), logger)
+    let producer = try makeProducer(configuration, logger)
+    try checkTopic(configuration, producer, cluster: try producer.clusterID(timeout: .seconds(10)), logger)
 }
 
 private func clientConfiguration(_ configuration: Configuration) throws -> WebSocketClientConfiguration {
-    var client = WebSocketClientConfiguration(
-        url: try feedURL(configuration[ProducerOptions.feedURL], token: configuration[ProducerOptions.feedToken]))
+    let url: WebSocketURL
+    do {
+        url = try feedURL(configuration[ProducerOptions.feedURL], token: configuration[ProducerOptions.feedToken])
+    } catch {
+        // Not the setting's rule, whose failure shows the value: a token may stand in it.
+        throw ConfigurationError("--\(ProducerOptions.feedURL.name): \(error)")
+    }
+    var client = WebSocketClientConfiguration(url: url)
     client.certificateAuthorityFile = configuration[optional: ProducerOptions.certificateAuthority]
     return client
 }

@@ -50,7 +50,9 @@ private final class Feed: WebSocketServerHandler, Sendable {
             self.topic = topic
             let address = try feedURL(url, token: "hidden")
             let logger = Logger(label: "test") { [self] line in lines.withLock { $0.append(line) } }
-            let service = FeedService(configuration: WebSocketClientConfiguration(url: address)) { _ in
+            let service = FeedService(
+                configuration: WebSocketClientConfiguration(url: address), waitForTopic: { _ in true }
+            ) { _ in
                 FeedConnection(
                     feed: address, symbols: symbols, publisher: topic.publisher(logger: logger), logger: logger,
                     metrics: topic.metrics, health: Health())

@@ -30,7 +30,7 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
 
     package func run(until shutdown: ShutdownSignal) throws {
         let consumer = try KafkaConsumer(settings: configuration.kafka, events: KafkaEvents(logger: logger))
-        guard let cluster = try clusterID(consumer, shutdown) else { return }
+        guard let cluster = try consumer.clusterID(until: shutdown, logger: logger) else { return }
         warnOfEmbeddedBroker(cluster: cluster, logger: logger)
         let ledger = OffsetLedger(
             reader: configuration.reader, topic: configuration.topic, cluster: cluster,
@@ -57,19 +57,5 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
             logger.warning("the consumer group was not left in time; its other members take over a little later")
         }
         try result.get()
-    }
-
-    /// The cluster's id, waited for until the brokers can be reached; nil when asked to stop meanwhile.
-    private func clusterID(_ consumer: KafkaConsumer, _ shutdown: ShutdownSignal) throws -> String? {
-        while !shutdown.isRequested {
-            do {
-                return try consumer.clusterID(timeout: .seconds(5))
-            } catch {
-                guard error.isRetriable else { throw error }
-                logger.warning(
-                    "waiting for Kafka", ["kafka.bootstrap": consumer.bootstrapServers, "error": "\(error)"])
-            }
-        }
-        return nil
     }
 }
