@@ -108,10 +108,11 @@ private func makeProducer(_ configuration: Configuration, _ logger: Logger) thro
         settings: try KafkaOptions.complete(settings, from: configuration), events: KafkaEvents(logger: logger))
 }
 
-private func checkTopic(_ configuration: Configuration, _ producer: KafkaProducer, _ logger: Logger) throws {
+private func checkTopic(
+    _ configuration: Configuration, _ producer: KafkaProducer, cluster: String, _ logger: Logger
+) throws {
     let topic = configuration[KafkaOptions.topic]
-    let partitions = try producer.partitionCount(of: topic, timeout: .seconds(30))
-    let cluster = try producer.clusterID(timeout: .seconds(30))
+    let partitions = try producer.partitionCount(of: topic, timeout: .seconds(10))
     warnOfEmbeddedBroker(cluster: cluster, logger: logger)
     logger.info(
         "publishing",
