@@ -97,8 +97,8 @@ import Testing
         try await onThread {
             try topic.fill(count: 1)
             try eventually("the reader tries to claim") { claiming.count("cannot claim partitions yet") >= 2 }
-            #expect(try claiming.stop() < .seconds(2))
-            #expect(try gathering.stop() < .seconds(2))
+            #expect(try claiming.stop() < .seconds(4))
+            #expect(try gathering.stop() < .seconds(4))
         }
         try await server.start()
         try await onThread {

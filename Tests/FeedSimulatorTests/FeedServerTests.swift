@@ -48,7 +48,7 @@ struct FeedServerTests {
                     try await eventually("both are open") { feed.log.contains("clients=2") }
                     let start = ContinuousClock.now
                     try await feed.stop()
-                    #expect(ContinuousClock.now - start < .seconds(2))
+                    #expect(ContinuousClock.now - start < .seconds(10))
                     for probe in probes {
                         try await eventually("the connection ends") { probe.closure != nil }
                         #expect(probe.closure?.cause == .closedByServer(code: 1001, reason: "the server stops"))
@@ -137,7 +137,7 @@ struct FeedServerTests {
                 try await eventually("it is full") { feed.log.contains("takes less than the rate") }
                 let start = ContinuousClock.now
                 try await feed.stop()
-                #expect(ContinuousClock.now - start < .seconds(3))
+                #expect(ContinuousClock.now - start < .seconds(10))
             }
         }
     }

@@ -168,7 +168,7 @@ import Testing
             _ = consumer.poll(milliseconds: 200)
             let start = ContinuousClock.now
             consumer.close(deadline: .seconds(2))
-            #expect(ContinuousClock.now - start < .seconds(4))
+            #expect(ContinuousClock.now - start < .seconds(10))
             consumer.wake()
         }
     }
@@ -180,7 +180,7 @@ import Testing
             _ = try consumer.nextRebalance()
             let start = ContinuousClock.now
             consumer.close(deadline: .zero)
-            #expect(ContinuousClock.now - start < .seconds(1))
+            #expect(ContinuousClock.now - start < .seconds(4))
         }
     }
 

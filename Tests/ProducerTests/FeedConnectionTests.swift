@@ -96,7 +96,7 @@ private final class Feed: WebSocketServerHandler, Sendable {
             let run = try Run(topic, url: url, symbols: symbols)
             try await eventually("two trades are published") { topic.topic.producer.enqueuedCount == 2 }
             #expect(topic.metrics.render().contains("feed_connected 1\n"))
-            #expect(try await run.stop() < .seconds(1))
+            #expect(try await run.stop() < .seconds(10))
             let subscriptions = symbols.map {
                 #"{"type":"subscribe","symbol":"\#($0.replacing("\"", with: "\\\""))"}"#
             }
@@ -118,7 +118,7 @@ private final class Feed: WebSocketServerHandler, Sendable {
             try await eventually("the refusal is logged") {
                 run.lines.withLock { $0 }.contains { $0.contains(" error ") && $0.contains("refuses the API key") }
             }
-            #expect(try await run.stop() < .seconds(1))
+            #expect(try await run.stop() < .seconds(10))
             #expect(feed.upgrades == 1)
             #expect(run.lines.withLock { $0 }.allSatisfy { !$0.contains("hidden") })
         }
@@ -132,6 +132,6 @@ private final class Feed: WebSocketServerHandler, Sendable {
         try await eventually("two attempts have ended") {
             topic.metrics.render().contains("feed_disconnections_total 2\n")
         }
-        #expect(try await run.stop() < .seconds(1))
+        #expect(try await run.stop() < .seconds(10))
     }
 }
