@@ -3,7 +3,7 @@ import Foundation
 /// Asks until `condition` holds.
 /// - Throws: `TestFailure` when it does not within `limit`; whatever `condition` throws, at once.
 package func eventually(
-    _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
+    _ what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !condition() {
@@ -16,7 +16,7 @@ package func eventually(
 /// - Throws: `TestFailure` when it does not within `limit`; whatever `condition` throws, at once.
 @_disfavoredOverload  // An async function takes the one that suspends.
 package func eventually(
-    _ what: String, within limit: Duration = .seconds(30), _ condition: () throws -> Bool
+    _ what: String, within limit: Duration = .seconds(60), _ condition: () throws -> Bool
 ) throws {
     let deadline = ContinuousClock.now + limit
     while try !condition() {
