@@ -155,12 +155,12 @@ struct MessageTests {
         var configuration = WebSocketServerConfiguration()
         configuration.headers = ["Host", "X-Nothing"]
         try await withServer(configuration, server) { server in
-            try await withClient("ws://127.0.0.1:\(server.port)/a/b?token=s3cret&mode=x") { _, probe in
+            try await withClient("ws://127.0.0.1:\(server.port)/a/b?token=s3%26cr%3Det%25&mode=x") { _, probe in
                 try await eventually("the connection opens") { probe.log.contains(.opened) }
             }
             let request = try #require(seen.withLock { $0 })
             #expect(request.path == "/a/b")
-            #expect(request.queryValue("token") == "s3cret")
+            #expect(request.queryValue("token") == "s3&cr=et%")
             #expect(request.queryValue("mode") == "x")
             #expect(request.queryValue("none") == nil)
             #expect(request.headers == ["host": "127.0.0.1:\(server.port)"])

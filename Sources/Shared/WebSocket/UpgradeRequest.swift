@@ -4,14 +4,14 @@ internal import CLibwebsockets
 package struct UpgradeRequest: Sendable {
     /// The path, percent-decoded.
     package let path: String
-    /// The query without its question mark, percent-decoded; empty when there is none. It may carry a secret.
-    package let query: String
+    /// The query's pieces between its ampersands, each percent-decoded. They may carry a secret.
+    package let query: [String]
     /// The headers by name in lower case. Only those that ``WebSocketServerConfiguration/headers`` names.
     package let headers: [String: String]
 
     /// The first value of a query's key.
     package func queryValue(_ key: String) -> String? {
-        for pair in query.split(separator: "&") where pair.hasPrefix(key + "=") {
+        for pair in query where pair.hasPrefix(key + "=") {
             return String(pair.dropFirst(key.utf8.count + 1))
         }
         return nil
@@ -26,8 +26,8 @@ package struct UpgradeRequest: Sendable {
         self.headers = headers
     }
 
-    /// libwebsockets keeps a query as its pieces between the ampersands.
-    private static func query(_ wsi: OpaquePointer) -> String {
+    /// Piece by piece: a decoded one may hold an ampersand of its own.
+    private static func query(_ wsi: OpaquePointer) -> [String] {
         let size = Int(lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS)) + 1
         var pieces: [String] = []
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { buffer in
@@ -37,7 +37,7 @@ package struct UpgradeRequest: Sendable {
                 pieces.append(String(cString: buffer.baseAddress!))
             }
         }
-        return pieces.joined(separator: "&")
+        return pieces
     }
 
     /// A header's or the request line's text, nil when there is none.
