@@ -1,0 +1,60 @@
+import Foundation
+import Kafka
+import LocalServers
+import TestSupport
+
+/// A test's topic: in a `dev-broker` of its own, or in the real Kafka that `KAFKA_HOME` names.
+struct Broker: Sendable {
+    static let kafkaHome = ProcessInfo.processInfo.environment["KAFKA_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+
+    /// The real broker that all tests of the process share.
+    private static let shared = Task { () throws -> KafkaServer? in
+        guard let kafkaHome else { return nil }
+        let server = try KafkaServer(home: try KafkaHome(path: kafkaHome))
+        try await server.start()
+        return server
+    }
+
+    let bootstrap: String
+    let topic: String
+    /// The embedded broker's program; nil with a real Kafka.
+    let program: RunningProgram?
+
+    init(partitions: Int = 2) async throws {
+        let topic = "trades-\(UUID().uuidString.prefix(8).lowercased())"
+        self.topic = topic
+        if let server = try await Self.shared.value {
+            program = nil
+            let bootstrap = server.bootstrapServers
+            self.bootstrap = bootstrap
+            try await onThread {
+                let client = try KafkaClient(settings: .client(bootstrapServers: bootstrap))
+                _ = try KafkaAdmin(client).createTopic(topic, partitions: partitions, replication: 1)
+            }
+            return
+        }
+        let program = try RunningProgram("dev-broker", ["--partitions", String(partitions), "--topics", topic])
+        try await program.waitForLog("kafka.bootstrap=")
+        guard let bootstrap = program.log.firstMatch(of: /kafka\.bootstrap=([0-9.:]+)/)?.1 else {
+            throw TestFailure("no address of the broker\n\(program.lastLines)")
+        }
+        (self.program, self.bootstrap) = (program, String(bootstrap))
+    }
+
+    /// The options of every program that uses the topic.
+    var arguments: [String] { ["--kafka-bootstrap-servers", bootstrap, "--trades-topic", topic] }
+
+    /// How many records the topic holds.
+    func recordCount(partitions: Int = 2) async throws -> Int {
+        try await onThread { [bootstrap, topic] in
+            let client = try KafkaClient(settings: .client(bootstrapServers: bootstrap))
+            return try (0..<Int32(partitions)).reduce(0) { sum, partition in
+                let place = TopicPartition(topic: topic, partition: partition)
+                return sum + Int(try client.watermarks(place, timeout: .seconds(10)).high)
+            }
+        }
+    }
+
+    /// An address at which nobody listens.
+    static func absent() throws -> String { "127.0.0.1:\(try FreePort.find())" }
+}

@@ -1,0 +1,105 @@
+import Foundation
+import LocalServers
+import Synchronization
+import TestSupport
+
+/// One of the project's programs as a child process, which does not outlive this object.
+final class RunningProgram: Sendable {
+    let name: String
+    let child: ChildProcess
+    private let output = Lines()
+    private let errors = Lines()
+
+    /// Starts a program with a clean environment, and monitoring on a free port.
+    init(_ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:]) throws {
+        self.name = name
+        var variables = Self.surroundings
+        variables["MONITORING_LISTEN"] = "127.0.0.1:0"
+        child = try ChildProcess(
+            BuiltPrograms().path(of: name), arguments,
+            environment: variables.merging(environment) { _, given in given },
+            output: .lines(output.append), errors: .lines(errors.append))
+    }
+
+    /// Runs a program that ends by itself.
+    static func run(
+        _ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:],
+        within limit: Duration = .seconds(30)
+    ) async throws -> Ended {
+        let program = try RunningProgram(name, arguments, environment)
+        let start = ContinuousClock.now
+        let status = try await program.end(within: limit)
+        return Ended(status: status, duration: .now - start, output: program.output.text, errors: program.errors.text)
+    }
+
+    /// A program's end, and all that it wrote.
+    struct Ended: CustomStringConvertible {
+        let status: ExitStatus
+        let duration: Duration
+        let output: String
+        let errors: String
+
+        var description: String { "\(status) after \(duration)\n\(output)\n\(errors)" }
+    }
+
+    /// What it wrote to standard error so far.
+    var log: String { errors.text }
+
+    /// What a failure should show of it.
+    var lastLines: String {
+        "--- \(name) \(child.exitStatus.map { "\($0)" } ?? "runs")\n" + errors.all.suffix(15).joined(separator: "\n")
+    }
+
+    /// Asks until `condition` holds; a failure shows the last lines of the log.
+    func wait(
+        for what: String, within limit: Duration = .seconds(30), _ condition: () async throws -> Bool
+    ) async throws {
+        do {
+            try await eventually(what, within: limit) {
+                if try await condition() { return true }
+                guard child.isRunning else { throw TestFailure("\(name) has ended while waiting for: \(what)") }
+                return false
+            }
+        } catch {
+            throw TestFailure("\(error)\n\(lastLines)")
+        }
+    }
+
+    /// Waits until the log says this, `count` times.
+    func waitForLog(_ words: String, count: Int = 1, within limit: Duration = .seconds(30)) async throws {
+        try await wait(for: "'\(words)' in the log", within: limit) {
+            errors.all.count { $0.contains(words) } >= count
+        }
+    }
+
+    /// Waits for its end.
+    func end(within limit: Duration) async throws -> ExitStatus {
+        guard let status = await child.wait(limit) else {
+            throw TestFailure("\(name) has not ended within \(limit)\n\(lastLines)")
+        }
+        return status
+    }
+
+    /// Sends SIGTERM and expects the program to end well.
+    /// - Throws: `TestFailure` when it ends otherwise, or not within the limit.
+    func stop(within limit: Duration = .seconds(10)) async throws {
+        child.kill(SIGTERM)
+        let status = try await end(within: limit)
+        guard status.isSuccess else { throw TestFailure("\(status)\n\(lastLines)") }
+    }
+
+    /// This process' environment without what steers the programs.
+    static let surroundings = ProcessInfo.processInfo.environment.filter { variable in
+        !["KAFKA_", "PG", "FINNHUB_", "DATABASE_", "FEED_", "MONITORING_", "LOG_"].contains {
+            variable.key.hasPrefix($0)
+        }
+    }
+
+    private final class Lines: Sendable {
+        private let lines = Mutex<[String]>([])
+        var all: [String] { lines.withLock { $0 } }
+        var text: String { all.joined(separator: "\n") }
+
+        @Sendable func append(_ line: String) { lines.withLock { $0.append(line) } }
+    }
+}
