@@ -42,7 +42,7 @@ package struct JSONObject {
 
 extension Span<UInt8> {
     /// A string's text, all escapes resolved; `scanString` has checked their form.
-    fileprivate func text(of string: JSONString) throws(RejectionReason) -> String {
+    func text(of string: JSONString) throws(RejectionReason) -> String {
         guard string.hasEscapes else { return self.string(string.content) }
         var text = ""
         var index = string.content.start

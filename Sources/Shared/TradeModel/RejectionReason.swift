@@ -1,4 +1,4 @@
-/// Why a trade was not accepted. The raw value is what stands in tables, metrics and logs.
+/// Why a trade or an event was not accepted. The raw value is what stands in tables, metrics and logs.
 package enum RejectionReason: String, Error, CaseIterable, Sendable {
     /// The text is no JSON, or ends in the middle.
     case malformedJSON = "malformed_json"
@@ -18,6 +18,8 @@ package enum RejectionReason: String, Error, CaseIterable, Sendable {
     case timeOutOfRange = "time_out_of_range"
     /// The symbol or the source is empty, longer than 47 bytes, or no valid text.
     case badText = "bad_text"
+    /// An event is of no kind that is known.
+    case unknownKind = "unknown_kind"
     /// PostgreSQL refused the row.
     case refusedByDatabase = "refused_by_database"
 }

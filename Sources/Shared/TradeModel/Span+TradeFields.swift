@@ -4,7 +4,12 @@ extension Span<UInt8> {
     @inline(__always)
     func scanShortText(_ position: inout Int) throws(RejectionReason) -> ShortText {
         guard peek(position) == UInt8(ascii: "\"") else { throw .wrongType }
-        let string = try scanString(&position)
+        return try shortText(of: scanString(&position))
+    }
+
+    /// The same of a string that has been scanned.
+    @inline(__always)
+    func shortText(of string: JSONString) throws(RejectionReason) -> ShortText {
         let content = string.content
         if string.hasEscapes { return try unescapeShortText(content) }
         guard !content.isEmpty, content.count <= ShortText.capacity else { throw .badText }

@@ -11,7 +11,8 @@ extension TradeRecord {
 }
 
 extension Span<UInt8> {
-    private func checkJSON() throws(RejectionReason) {
+    /// Throws unless the whole text is one JSON value.
+    func checkJSON() throws(RejectionReason) {
         var position = 0
         try skipValue(&position)
         skipSpace(&position)
