@@ -4,8 +4,8 @@ internal import Synchronization
 /// What librdkafka's callbacks work on: retained until the client is destroyed.
 final class CallbackContext: Sendable {
     let events: KafkaEvents
-    let acknowledged = Atomic(0)
-    let failed = Atomic(0)
+    /// What became of the records of each topic that was ever produced to.
+    let deliveries = Mutex<[DeliveryCounts]>([])
     /// The rebalance that a poll has met and hands to its caller.
     let rebalance = Mutex<Result<KafkaRebalance, KafkaError>?>(nil)
     /// From here on nobody polls: rebalances are answered on the spot.
@@ -30,6 +30,14 @@ final class CallbackContext: Sendable {
             " (librdkafka \(kafkaLibraryVersion) cannot log in with SCRAM at Kafka 4; 2.6.1 or PLAIN over TLS can)"
         events.error(KafkaError(code, isKnownSCRAMFault ? reason + hint : reason))
     }
+}
+
+/// What became of the records that were produced to one topic. Lives as long as its client: librdkafka hands the pointer
+/// to it back with each acknowledgement.
+final class DeliveryCounts: Sendable {
+    let enqueued = Atomic(0)
+    let acknowledged = Atomic(0)
+    let failed = Atomic(0)
 }
 
 /// The first fatal error of a client.

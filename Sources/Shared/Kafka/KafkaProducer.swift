@@ -7,7 +7,6 @@ internal import Synchronization
 /// then let go of it and of its topics.
 package final class KafkaProducer: KafkaCluster {
     package let handle: KafkaHandle
-    private let enqueued = Atomic(0)
 
     package init(settings: KafkaSettings, events: KafkaEvents = KafkaEvents()) throws(KafkaError) {
         handle = try KafkaHandle(RD_KAFKA_PRODUCER, settings, events, isPolled: true) { conf in
@@ -47,13 +46,13 @@ package final class KafkaProducer: KafkaCluster {
     package var fatalFailure: KafkaError? { Kafka.fatalFailure(of: handle.pointer) }
 
     /// Records taken into the queue since the start.
-    package var enqueuedCount: Int { enqueued.load(ordering: .acquiring) }
+    package var enqueuedCount: Int { sum { $0.enqueued.load(ordering: .acquiring) } }
 
     /// Records that the broker has acknowledged since the start.
-    package var acknowledgedCount: Int { handle.context.acknowledged.load(ordering: .acquiring) }
+    package var acknowledgedCount: Int { sum { $0.acknowledged.load(ordering: .acquiring) } }
 
     /// Records that have been given up since the start; each was handed to `KafkaEvents.deliveryFailure`.
-    package var failedCount: Int { handle.context.failed.load(ordering: .acquiring) }
+    package var failedCount: Int { sum { $0.failed.load(ordering: .acquiring) } }
 
     /// Records that are neither acknowledged nor failed.
     package var outstanding: Int {
@@ -62,22 +61,25 @@ package final class KafkaProducer: KafkaCluster {
         return max(0, enqueuedCount - done)
     }
 
-    @inline(__always)
-    func countEnqueued() {
-        enqueued.wrappingAdd(1, ordering: .releasing)
+    private func sum(_ count: (DeliveryCounts) -> Int) -> Int {
+        handle.context.deliveries.withLock { $0.reduce(0) { $0 + count($1) } }
     }
 }
 
 private func onDelivery(
     _ client: OpaquePointer?, _ message: UnsafePointer<rd_kafka_message_t>?, _ opaque: UnsafeMutableRawPointer?
 ) {
-    guard let message, let opaque else { return }
-    Unmanaged<CallbackContext>.fromOpaque(opaque)._withUnsafeGuaranteedRef { context in
-        guard message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR else {
-            context.acknowledged.wrappingAdd(1, ordering: .releasing)
-            return
+    guard let message, let opaque, let ofTopic = message.pointee._private else { return }
+    let hasFailed = message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR
+    Unmanaged<DeliveryCounts>.fromOpaque(ofTopic)._withUnsafeGuaranteedRef { counts -> Void in
+        if hasFailed {
+            counts.failed.wrappingAdd(1, ordering: .releasing)
+        } else {
+            counts.acknowledged.wrappingAdd(1, ordering: .releasing)
         }
-        context.failed.wrappingAdd(1, ordering: .releasing)
+    }
+    guard hasFailed else { return }
+    Unmanaged<CallbackContext>.fromOpaque(opaque)._withUnsafeGuaranteedRef { context in
         let topic = String(cString: rd_kafka_topic_name(message.pointee.rkt))
         // Not rd_kafka_message_errstr: of a produced record it returns the payload, which need not end with a NUL.
         let reason = String(cString: rd_kafka_err2str(message.pointee.err))

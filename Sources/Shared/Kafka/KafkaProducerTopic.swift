@@ -1,4 +1,5 @@
 internal import CLibrdkafka
+internal import Synchronization
 
 /// What became of a record handed to `produce`.
 package enum ProduceOutcome: Sendable {
@@ -14,6 +15,7 @@ package final class KafkaProducerTopic: Sendable {
     package let producer: KafkaProducer
     // Safe to share: librdkafka's topic is thread-safe, and it is destroyed in `deinit` only, before the client is.
     private nonisolated(unsafe) let topic: OpaquePointer
+    private let counts = DeliveryCounts()
 
     init(_ name: String, of producer: KafkaProducer) throws(KafkaError) {
         guard let topic = rd_kafka_topic_new(producer.handle.pointer, name, nil) else {
@@ -22,11 +24,21 @@ package final class KafkaProducerTopic: Sendable {
         self.name = name
         self.producer = producer
         self.topic = topic
+        producer.handle.context.deliveries.withLock { $0.append(counts) }
     }
 
     deinit {
         rd_kafka_topic_destroy(topic)
     }
+
+    /// Records taken into the queue by this topic.
+    package var enqueuedCount: Int { counts.enqueued.load(ordering: .acquiring) }
+
+    /// Of these, those that the broker has acknowledged.
+    package var acknowledgedCount: Int { counts.acknowledged.load(ordering: .acquiring) }
+
+    /// Of these, those that have been given up.
+    package var failedCount: Int { counts.failed.load(ordering: .acquiring) }
 
     /// Copies a record into the producer's queue; never waits and allocates nothing in Swift.
     ///
@@ -40,9 +52,10 @@ package final class KafkaProducerTopic: Sendable {
     ) throws(KafkaError) -> ProduceOutcome {
         let result = rd_kafka_produce(
             topic, partition ?? anyPartition, RD_KAFKA_MSG_F_COPY,
-            UnsafeMutableRawPointer(mutating: value.baseAddress), value.count, key.baseAddress, key.count, nil)
+            UnsafeMutableRawPointer(mutating: value.baseAddress), value.count, key.baseAddress, key.count,
+            Unmanaged.passUnretained(counts).toOpaque())
         guard result == 0 else { return try refusal(rd_kafka_last_error()) }
-        producer.countEnqueued()
+        counts.enqueued.wrappingAdd(1, ordering: .releasing)
         return .enqueued
     }
 
