@@ -61,6 +61,7 @@ let package = Package(
                 .embedInCode("0001_trades.sql"),
                 .embedInCode("0002_rollups.sql"),
                 .embedInCode("0003_kpis.sql"),
+                .embedInCode("0004_feed_events.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

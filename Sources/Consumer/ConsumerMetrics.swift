@@ -1,18 +1,19 @@
 import ServiceKit
 import TradeModel
 
-/// What the consumer counts besides what every reader counts.
+/// What the consumer counts of a topic besides what every reader counts.
 struct ConsumerMetrics: Sendable {
     private let rejections: [RejectionReason: Counter]
 
-    init(_ registry: MetricsRegistry) {
+    init(_ registry: MetricsRegistry, topic: String) {
         rejections = Dictionary(
             uniqueKeysWithValues: RejectionReason.allCases.map { reason in
                 (
                     reason,
                     registry.counter(
-                        "records_rejected_total", "Records that are no trades, stored in rejected_trade",
-                        ["reason": reason.rawValue])
+                        "records_rejected_total",
+                        "Records that are not what their topic is for, stored in rejected_trade",
+                        ["topic": topic, "reason": reason.rawValue])
                 )
             })
     }

@@ -5,15 +5,16 @@ import Postgres
 import ServiceKit
 
 private let group = Setting<String>(
-    "consumer-group", default: "consumer", help: "The consumer group whose members share the partitions.")
+    "consumer-group", default: "consumer",
+    help: "The consumer group whose members share the partitions; with -events behind it, that of the feed's events.")
 
 private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9102")
 
 /// The program's settings and commands.
 let consumerProgram = Program(
     name: "consumer",
-    summary: "Writes every trade of the topic exactly once into PostgreSQL.",
-    settings: TopicReaderOptions.all + [group, monitoring],
+    summary: "Writes every trade and every event of the feed exactly once from the topics into PostgreSQL.",
+    settings: TopicReaderOptions.all + [KafkaOptions.eventsTopic, group, monitoring],
     commands: [
         Program.Command("", "Read the topic and fill the tables, until SIGTERM.", run: consume),
         Program.Command(
@@ -25,15 +26,33 @@ let consumerProgram = Program(
 @Sendable
 private func consume(_ configuration: Configuration, _ logger: Logger) throws {
     let metrics = MetricsRegistry()
-    let reading = try TopicReaderOptions.reader("consumer", group: group, configuration)
-    try requireSchema(of: reading.database)
-    let batchMetrics = ConsumerMetrics(metrics)
-    let readerMetrics = TopicReaderMetrics(metrics)
-    let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) { TradeBatch(metrics: batchMetrics) }
+    let trades = try tradesConfiguration(configuration)
+    let events = try eventsConfiguration(configuration)
+    try requireSchema(of: trades.database)
+    let tradesMetrics = TopicReaderMetrics(metrics, topic: trades.topic)
+    let tradesRejections = ConsumerMetrics(metrics, topic: trades.topic)
+    let tradesReader = TopicReader(trades, logger: logger, metrics: tradesMetrics) {
+        TradeBatch(metrics: tradesRejections)
+    }
+    let eventsRejections = ConsumerMetrics(metrics, topic: events.topic)
+    let eventsMetrics = TopicReaderMetrics(metrics, topic: events.topic)
+    let eventsReader = TopicReader(events, logger: logger, metrics: eventsMetrics) {
+        FeedEventBatch(metrics: eventsRejections)
+    }
+    // Ready is who stores trades: of several consumers, one has the events.
     try ServiceGroup(
-        [reader], monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,
-        logger: logger
+        [eventsReader, tradesReader], monitoringOn: configuration[monitoring], metrics: metrics,
+        health: tradesMetrics.health, logger: logger
     ).run()
+}
+
+private func tradesConfiguration(_ configuration: Configuration) throws -> TopicReaderConfiguration {
+    try TopicReaderOptions.reader("consumer", group: configuration[group], configuration)
+}
+
+private func eventsConfiguration(_ configuration: Configuration) throws -> TopicReaderConfiguration {
+    try TopicReaderOptions.reader(
+        "consumer", topic: KafkaOptions.eventsTopic, group: "\(configuration[group])-events", configuration)
 }
 
 @Sendable
@@ -49,6 +68,6 @@ private func migrate(_ configuration: Configuration, _ logger: Logger) throws {
 
 @Sendable
 private func check(_ configuration: Configuration, _ logger: Logger) throws {
-    let reading = try TopicReaderOptions.reader("consumer", group: group, configuration)
-    try reading.check(logger)
+    try tradesConfiguration(configuration).check(logger)
+    try eventsConfiguration(configuration).check(logger)
 }

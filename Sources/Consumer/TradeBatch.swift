@@ -14,7 +14,7 @@ final class TradeBatch: TransactionalBatch {
     static let maximumBytes = 16 << 20
 
     private var trades = CopyBuffer(capacity: 1 << 20)
-    private var rejected = CopyBuffer(capacity: 1 << 12)
+    private var rejected = RejectedRecords()
     private let metrics: ConsumerMetrics
 
     init(metrics: ConsumerMetrics) {
@@ -32,33 +32,17 @@ final class TradeBatch: TransactionalBatch {
             let parsed = try TradeRecord(json: bytes.bindMemory(to: UInt8.self).span)
             try trades.append(parsed, conditionsFrom: bytes, record, id: id)
         } catch {
-            reject(record, id: id, error)
+            rejected.append(record, id: id, error)
+            metrics.rejected(error)
         }
-    }
-
-    private func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason) {
-        rejected.beginRow(columns: 7)
-        rejected.fields.int8(id)
-        rejected.fields.text(record.topic)
-        rejected.fields.int4(record.partition)
-        rejected.fields.int8(record.offset)
-        rejected.fields.text(reason.rawValue)
-        if record.value.baseAddress == nil { rejected.fields.null() } else { rejected.fields.bytes(record.value) }
-        rejected.stampedTimestamptz()
-        rejected.endRow()
-        metrics.rejected(reason)
     }
 
     func write(to connection: inout PostgresConnection) throws(PostgresError) {
-        let now = Timestamp.now().microseconds
         if trades.rowCount > 0 {
-            try trades.stamp(microsecondsSince1970: now)
+            try trades.stamp(microsecondsSince1970: Timestamp.now().microseconds)
             try connection.copyIn(Self.copyTrades, rows: trades)
         }
-        if rejected.rowCount > 0 {
-            try rejected.stamp(microsecondsSince1970: now)
-            try connection.copyIn(Self.copyRejected, rows: rejected)
-        }
+        try rejected.write(to: &connection)
     }
 
     func reset() {
@@ -69,10 +53,6 @@ final class TradeBatch: TransactionalBatch {
     private static let copyTrades = """
         COPY trade_data_finhub (id, symbol, price, "timestamp", volume, conditions, to_kafka, to_consumer, to_db,
             kafka_partition, kafka_offset, source, sequence, repeat) FROM STDIN (FORMAT binary)
-        """
-    private static let copyRejected = """
-        COPY rejected_trade (id, topic, kafka_partition, kafka_offset, reason, payload, rejected_at)
-            FROM STDIN (FORMAT binary)
         """
 }
 

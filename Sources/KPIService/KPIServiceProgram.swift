@@ -23,7 +23,8 @@ let kpiServiceProgram = Program(
 
 private func readerConfiguration(_ configuration: Configuration) throws -> TopicReaderConfiguration {
     try TopicReaderOptions.reader(
-        "kpi-service", group: group, configuration, commitInterval: .milliseconds(configuration[commitInterval]))
+        "kpi-service", group: configuration[group], configuration,
+        commitInterval: .milliseconds(configuration[commitInterval]))
 }
 
 @Sendable
@@ -32,7 +33,7 @@ private func fold(_ configuration: Configuration, _ logger: Logger) throws {
     let reading = try readerConfiguration(configuration)
     try requireSchema(of: reading.database)
     let rejected = metrics.counter("records_rejected_total", "Records that are no trades and count in no rollup")
-    let readerMetrics = TopicReaderMetrics(metrics)
+    let readerMetrics = TopicReaderMetrics(metrics, topic: reading.topic)
     let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) { RollupBatch(rejected: rejected) }
     try ServiceGroup(
         [reader], monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,

@@ -7,13 +7,13 @@ struct Records {
     private let topic: KafkaProducerTopic
     private let consumer: KafkaConsumer
 
-    init() throws {
+    init(topic name: String = "trades") throws {
         cluster = try EmbeddedKafka()
-        try cluster.createTopic("trades", partitions: 1)
-        topic = try KafkaProducer(settings: .producer(bootstrapServers: cluster.bootstrapServers)).topic("trades")
+        try cluster.createTopic(name, partitions: 1)
+        topic = try KafkaProducer(settings: .producer(bootstrapServers: cluster.bootstrapServers)).topic(name)
         consumer = try KafkaConsumer(
             settings: .consumer(bootstrapServers: cluster.bootstrapServers, group: "tests"))
-        try consumer.assign([TopicPartition(topic: "trades", partition: 0): 0])
+        try consumer.assign([TopicPartition(topic: name, partition: 0): 0])
     }
 
     /// Produces values, of which nil is none at all, and lends each as a consumed record.

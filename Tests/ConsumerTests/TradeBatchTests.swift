@@ -22,7 +22,9 @@ import TradeModel
         "\\x" + bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    private static func makeBatch() -> TradeBatch { TradeBatch(metrics: ConsumerMetrics(MetricsRegistry())) }
+    private static func makeBatch() -> TradeBatch {
+        TradeBatch(metrics: ConsumerMetrics(MetricsRegistry(), topic: "trades"))
+    }
 
     /// Gathers records, and stores them in one transaction.
     private static func store(_ values: [[UInt8]?], in database: TestDatabase) throws {
@@ -121,7 +123,7 @@ import TradeModel
         cases.append((.malformedJSON, Array(#"{"s":"A"#.utf8) + [0xFF, 0xC0, 0x00]))
         cases.append((.malformedJSON, nil))
         let registry = MetricsRegistry()
-        let batch = TradeBatch(metrics: ConsumerMetrics(registry))
+        let batch = TradeBatch(metrics: ConsumerMetrics(registry, topic: "trades"))
         try Records().forEach(cases.map(\.1)) {
             batch.append($0, id: RowID.of(log: 1, partition: 0, offset: $0.offset))
         }
@@ -143,10 +145,11 @@ import TradeModel
         for reason in RejectionReason.allCases {
             let count = cases.count { $0.0 == reason }
             #expect(
-                registry.render().contains("records_rejected_total{reason=\"\(reason.rawValue)\"} \(count)\n"))
+                registry.render().contains(
+                    "records_rejected_total{reason=\"\(reason.rawValue)\",topic=\"trades\"} \(count)\n"))
         }
-        // All that a record can give; the last is the database's own.
-        #expect(Set(cases.map(\.0)) == Set(RejectionReason.allCases).subtracting([.refusedByDatabase]))
+        // All that a record can give; the others are the events' and the database's own.
+        #expect(Set(cases.map(\.0)) == Set(RejectionReason.allCases).subtracting([.unknownKind, .refusedByDatabase]))
     }
 
     @Test func `trades and rejections of one batch are stored together`() async throws {

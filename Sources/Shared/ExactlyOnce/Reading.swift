@@ -199,7 +199,10 @@ struct Reading<Batch: TransactionalBatch> {
         case .revoked(let places, let lost):
             logger.info(
                 "partitions revoked",
-                ["kafka.partitions": Self.list(places.map(\.partition)), "kafka.lost": "\(lost)"])
+                [
+                    "kafka.topic": configuration.topic, "kafka.partitions": Self.list(places.map(\.partition)),
+                    "kafka.lost": "\(lost)",
+                ])
             // Of lost partitions nothing more is stored; what is on its way already, the ledger decides.
             if !lost { try flush() }
             forgetPartitions()

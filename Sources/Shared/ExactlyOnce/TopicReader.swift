@@ -10,7 +10,7 @@ import TradeModel
 /// in goes out: with little load a record waits for one commit, with much load batches grow by themselves. Any doubt ends
 /// in claiming anew and reading anew. The group's offsets are committed for displays of lag only.
 package final class TopicReader<Batch: TransactionalBatch>: Service {
-    package let name = "reader"
+    package var name: String { "\(configuration.topic) reader" }
     private let configuration: TopicReaderConfiguration
     private let makeBatch: @Sendable () -> Batch
     private let logger: Logger

@@ -13,12 +13,13 @@ package enum TopicReaderOptions {
 
     /// What a reader of the given name reads and where it stores, as configured.
     package static func reader(
-        _ name: String, group: Setting<String>, _ configuration: Configuration, commitInterval: Duration = .zero
+        _ name: String, topic: Setting<String> = KafkaOptions.topic, group: String, _ configuration: Configuration,
+        commitInterval: Duration = .zero
     ) throws -> TopicReaderConfiguration {
         let kafka = KafkaSettings.consumer(
-            bootstrapServers: configuration[KafkaOptions.bootstrapServers], group: configuration[group])
+            bootstrapServers: configuration[KafkaOptions.bootstrapServers], group: group)
         return TopicReaderConfiguration(
-            reader: name, topic: configuration[KafkaOptions.topic],
+            reader: name, topic: configuration[topic],
             kafka: try KafkaOptions.complete(kafka, from: configuration),
             database: try DatabaseOptions.configuration(configuration, applicationName: name),
             acceptsNewCluster: configuration[acceptNewCluster], commitInterval: commitInterval)

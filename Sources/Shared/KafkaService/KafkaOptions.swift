@@ -10,6 +10,9 @@ package enum KafkaOptions {
         "kafka-properties-file",
         help: "A file of further librdkafka properties as key=value lines, such as those of TLS and SASL.")
     package static let topic = Setting<String>("trades-topic", default: "trades", help: "The topic of the trades.")
+    /// Only for the programs that write or read it.
+    package static let eventsTopic = Setting<String>(
+        "events-topic", default: "feed-events", help: "The topic of the feed's events: gaps, refusals and counts.")
 
     package static let all: [any AnySetting] = [bootstrapServers, propertiesFile, topic]
 

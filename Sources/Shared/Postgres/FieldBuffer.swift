@@ -108,6 +108,15 @@ extension FieldBuffer {
         value.withUTF8 { bytes(UnsafeRawBufferPointer($0)) }
     }
 
+    /// A `jsonb`, from JSON text; the bytes are copied.
+    package mutating func jsonb(_ value: UnsafeRawBufferPointer) {
+        let field = reserve(5 + value.count)
+        field.storeBytes(of: Int32(1 + value.count).bigEndian, as: Int32.self)
+        field.storeBytes(of: 1, toByteOffset: 4, as: UInt8.self)  // the version of the format
+        if let source = value.baseAddress { (field + 5).copyMemory(from: source, byteCount: value.count) }
+        advance(payload: 1 + value.count)
+    }
+
     /// A `timestamptz`, in microseconds since 1970-01-01 UTC.
     ///
     /// - Throws: a data error (22008) for what lies before PostgreSQL's calendar; its end is beyond 64 bits.

@@ -29,7 +29,7 @@ final class RunningReader: Sendable {
         configuration.fencedPause = .seconds(4)
         change(&configuration)
         self.observer = observer
-        metrics = TopicReaderMetrics(MetricsRegistry())
+        metrics = TopicReaderMetrics(MetricsRegistry(), topic: topic.name)
         let logger = Logger(label: "test", level: .info) { [self] line in lines.withLock { $0.append(line) } }
         let service = TopicReader(configuration, logger: logger, metrics: metrics) { OffsetBatch(observer) }
         worker.withLock { $0 = Worker { [shutdown] in try service.run(until: shutdown) } }
