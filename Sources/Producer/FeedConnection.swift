@@ -9,10 +9,14 @@ final class FeedConnection: WebSocketClientHandler {
     private let feed: WebSocketURL
     private let symbols: [String]
     private let publisher: TradePublisher
+    private let events: FeedEventPublisher
     private let logger: Logger
     private var policy = ReconnectionPolicy()
     private var firstData: ContinuousClock.Instant?
     private var lastData: ContinuousClock.Instant?
+    private var openedAt: ContinuousClock.Instant?
+    /// When something came last, be it the open itself; before the first time, the start.
+    private var lastSign = Timestamp.now()
 
     private let connections: Counter
     private let disconnections: Counter
@@ -22,12 +26,13 @@ final class FeedConnection: WebSocketClientHandler {
     private static let dialTimer = 1
 
     init(
-        feed: WebSocketURL, symbols: [String], publisher: TradePublisher, logger: Logger, metrics: MetricsRegistry,
-        health: Health
+        feed: WebSocketURL, symbols: [String], publisher: TradePublisher, events: FeedEventPublisher, logger: Logger,
+        metrics: MetricsRegistry, health: Health
     ) {
         self.feed = feed
         self.symbols = symbols
         self.publisher = publisher
+        self.events = events
         self.logger = logger
         connections = metrics.counter("feed_connections_total", "Connections to the feed that were opened")
         disconnections = metrics.counter("feed_disconnections_total", "Connections and attempts that ended")
@@ -43,6 +48,12 @@ final class FeedConnection: WebSocketClientHandler {
     func opened(_ client: WebSocketClient) {
         connections.increment()
         connected.set(1)
+        let now = Timestamp.now()
+        events.publish(.connected, at: now) { event in
+            event.gapFrom = lastSign
+            event.gapTo = now
+        }
+        (lastSign, openedAt) = (now, .now)
         logger.info(
             "connected to the feed", ["feed": "\(feed)", "feed.symbols": symbols.count])
         for symbol in symbols {
@@ -52,11 +63,16 @@ final class FeedConnection: WebSocketClientHandler {
             request.write("}")
             if !client.send(request.string) {
                 logger.error("a symbol was not subscribed: too many wait to be sent", ["feed.symbol": symbol])
+                events.publish(.subscriptionRefused) { event in
+                    event.symbol = ShortText(symbol)
+                    event.cause = "too many subscriptions wait to be sent"
+                }
             }
         }
     }
 
     func message(_ bytes: UnsafeRawBufferPointer, _ client: WebSocketClient) {
+        lastSign = .now()
         switch publisher.publish(bytes) {
         case .published:
             let now = ContinuousClock.now
@@ -65,6 +81,7 @@ final class FeedConnection: WebSocketClientHandler {
         case .feedError(let text):
             errors.increment()
             logger.warning("the feed reports an error", ["feed.message": text])
+            events.publish(.subscriptionRefused) { $0.cause = text }
         case nil: break
         }
     }
@@ -72,6 +89,7 @@ final class FeedConnection: WebSocketClientHandler {
     func closed(_ closure: WebSocketClosure, _ client: WebSocketClient) {
         disconnections.increment()
         connected.set(0)
+        publish(closure)
         if case .stopped = closure.cause { return }
         let dataFor = firstData.map { (lastData ?? $0) - $0 } ?? .zero
         (firstData, lastData) = (nil, nil)
@@ -85,6 +103,20 @@ final class FeedConnection: WebSocketClientHandler {
             logger.warning("the feed is disconnected; connecting again", ["cause": "\(closure)", "after": pause])
         }
         client.schedule(after: pause, token: Self.dialTimer)
+    }
+
+    private func publish(_ closure: WebSocketClosure) {
+        events.publish(.disconnected) { event in
+            event.cause = "\(closure)"
+            event.gapFrom = lastSign
+            event.connectedMilliseconds = openedAt.map { Int64($0.duration(to: .now) / .milliseconds(1)) }
+            switch closure.cause {
+            case .refused(let status, _): event.httpStatus = Int32(clamping: status)
+            case .closedByServer(let code, _), .closedByClient(let code): event.closeCode = Int32(code)
+            default: break
+            }
+        }
+        openedAt = nil
     }
 
     func timer(_ token: Int, _ client: WebSocketClient) {

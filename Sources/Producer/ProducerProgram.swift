@@ -22,10 +22,16 @@ enum ProducerOptions {
         help: "This producer's name in every record: the same after a restart, another for each producer.",
         rule: { 1...ShortText.capacity ~= $0.utf8.count ? nil : "must have 1 to \(ShortText.capacity) bytes" })
 
+    static let countersInterval = Setting<Int>(
+        "counters-interval", default: "60", unit: "seconds",
+        help: "The time between two events that tell what was counted.",
+        rule: { 1...86_400 ~= $0 ? nil : "must be from 1 to 86400" })
+
     static let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9101")
 
     static let all: [any AnySetting] =
-        [feedURL, feedToken, certificateAuthority, symbols, sourceID] + KafkaOptions.all + [monitoring]
+        [feedURL, feedToken, certificateAuthority, symbols, sourceID] + KafkaOptions.all
+        + [KafkaOptions.eventsTopic, countersInterval, monitoring]
 }
 
 /// The program's settings and commands.
@@ -45,20 +51,27 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let client = try clientConfiguration(configuration)
     let producer = try makeProducer(configuration, logger)
     let topic = try producer.topic(configuration[KafkaOptions.topic])
-    let delivery = DeliveryService(producer: producer, logger: logger, metrics: metrics, health: health)
-    let sourceID = configuration[ProducerOptions.sourceID]
+    let eventsTopic = try producer.topic(configuration[KafkaOptions.eventsTopic])
+    let source = ShortText(configuration[ProducerOptions.sourceID])!
+    let counts = FeedCounts(metrics)
+    let events = FeedEventPublisher(
+        topic: eventsTopic, source: source, sequence: SequenceNumbers(after: .now()), logger: logger, metrics: metrics)
+    let delivery = DeliveryService(
+        topic: topic, events: events, counts: counts,
+        countersInterval: .seconds(configuration[ProducerOptions.countersInterval]), logger: logger, metrics: metrics,
+        health: health)
     let symbols = configuration[ProducerOptions.symbols]
     let feed = FeedService(configuration: client) { shutdown in
         guard let cluster = try producer.clusterID(until: shutdown, logger: logger) else { return false }
-        try checkTopic(configuration, producer, cluster: cluster, logger)
+        try checkTopics(configuration, producer, cluster: cluster, logger)
         return true
     } makeConnection: { shutdown in
         let publisher = TradePublisher(
-            topic: topic, source: ShortText(sourceID)!, sequence: SequenceNumbers(after: .now()), shutdown: shutdown,
-            logger: logger, metrics: metrics)
+            topic: topic, source: source, sequence: SequenceNumbers(after: .now()), counts: counts,
+            shutdown: shutdown, logger: logger)
         return FeedConnection(
-            feed: client.url, symbols: symbols, publisher: publisher, logger: logger, metrics: metrics,
-            health: health)
+            feed: client.url, symbols: symbols, publisher: publisher, events: events, logger: logger,
+            metrics: metrics, health: health)
     }
     // Stopped in reverse: first no more comes in, then what came in is acknowledged.
     try ServiceGroup(
@@ -71,7 +84,7 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
 private func check(_ configuration: Configuration, _ logger: Logger) throws {
     _ = try clientConfiguration(configuration)
     let producer = try makeProducer(configuration, logger)
-    try checkTopic(configuration, producer, cluster: try producer.clusterID(timeout: .seconds(10)), logger)
+    try checkTopics(configuration, producer, cluster: try producer.clusterID(timeout: .seconds(10)), logger)
 }
 
 private func clientConfiguration(_ configuration: Configuration) throws -> WebSocketClientConfiguration {
@@ -108,13 +121,14 @@ private func makeProducer(_ configuration: Configuration, _ logger: Logger) thro
         settings: try KafkaOptions.complete(settings, from: configuration), events: KafkaEvents(logger: logger))
 }
 
-private func checkTopic(
+private func checkTopics(
     _ configuration: Configuration, _ producer: KafkaProducer, cluster: String, _ logger: Logger
 ) throws {
-    let topic = configuration[KafkaOptions.topic]
-    let partitions = try producer.partitionCount(of: topic, timeout: .seconds(10))
     warnOfEmbeddedBroker(cluster: cluster, logger: logger)
-    logger.info(
-        "publishing",
-        ["kafka.topic": topic, "kafka.partitions": partitions, "kafka.bootstrap": producer.bootstrapServers])
+    for topic in [configuration[KafkaOptions.topic], configuration[KafkaOptions.eventsTopic]] {
+        let partitions = try producer.partitionCount(of: topic, timeout: .seconds(10))
+        logger.info(
+            "publishing",
+            ["kafka.topic": topic, "kafka.partitions": partitions, "kafka.bootstrap": producer.bootstrapServers])
+    }
 }

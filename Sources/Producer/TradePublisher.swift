@@ -8,6 +8,7 @@ import TradeModel
 final class TradePublisher {
     private let topic: KafkaProducerTopic
     private let source: ShortText
+    private let counts: FeedCounts
     private let logger: Logger
     private let shutdown: ShutdownSignal
     private var sequence: SequenceNumbers
@@ -17,34 +18,19 @@ final class TradePublisher {
     private var value = ByteWriter(capacity: 1024)
     private var rejectionLog = LogThrottle()
 
-    private let frames: Counter
-    private let trades: Counter
-    private let rejected: [RejectionReason: Counter]
-    private let repeated: Counter
-    private let refused: Counter
+    /// The counters of the symbols met so far: looked up without a lock.
+    private var symbols: [ShortText: Counter] = [:]
 
     init(
-        topic: KafkaProducerTopic, source: ShortText, sequence: SequenceNumbers, shutdown: ShutdownSignal,
-        logger: Logger, metrics: MetricsRegistry
+        topic: KafkaProducerTopic, source: ShortText, sequence: SequenceNumbers, counts: FeedCounts,
+        shutdown: ShutdownSignal, logger: Logger
     ) {
         self.topic = topic
         self.source = source
         self.sequence = sequence
+        self.counts = counts
         self.shutdown = shutdown
         self.logger = logger
-        frames = metrics.counter("feed_frames_total", "Messages received from the feed")
-        trades = metrics.counter("feed_trades_total", "Trades received from the feed and handed to Kafka's client")
-        repeated = metrics.counter("feed_trades_repeated_total", "Trades that were identical to one shortly before")
-        refused = metrics.counter("kafka_records_refused_total", "Records that Kafka's client did not take")
-        rejected = Dictionary(
-            uniqueKeysWithValues: RejectionReason.allCases.map { reason in
-                (
-                    reason,
-                    metrics.counter(
-                        "feed_items_rejected_total", "Items of the feed that are no trades", ["reason": reason.rawValue]
-                    )
-                )
-            })
     }
 
     /// What the caller has to know of a frame.
@@ -57,7 +43,7 @@ final class TradePublisher {
     /// Publishes the trades of one frame.
     /// - Returns: nil when the frame was of no concern.
     func publish(_ frame: UnsafeRawBufferPointer) -> Outcome? {
-        frames.increment()
+        counts.frames.increment()
         let message = parser.parse(frame.bindMemory(to: UInt8.self).span)
         switch message {
         case .ping: return nil
@@ -72,14 +58,23 @@ final class TradePublisher {
         let now = Timestamp.now()
         let tick = (ContinuousClock.now - start).components
         let milliseconds = tick.seconds * 1000 + tick.attoseconds / 1_000_000_000_000_000
+        // Before they are sent, so that no more come out than have come in, whenever somebody looks.
+        counts.trades.increment(by: Int64(parser.trades.count))
         for trade in parser.trades {
             let before = repeats.count(trade, conditions: trade.conditions.bytes(in: frame), now: milliseconds)
-            if before > 0 { repeated.increment() }
+            if before > 0 { counts.repeated.increment() }
+            count(trade.symbol)
             send(trade, frame, now, repeats: before)
         }
-        trades.increment(by: Int64(parser.trades.count))
         for rejection in parser.rejections { reject(rejection, frame) }
         return .published
+    }
+
+    private func count(_ symbol: ShortText) {
+        if let counter = symbols[symbol] { return counter.increment() }
+        guard let counter = counts.addSymbol(symbol) else { return counts.countOther() }
+        symbols[symbol] = counter
+        counter.increment()
     }
 
     private func send(_ trade: Trade, _ frame: UnsafeRawBufferPointer, _ now: Timestamp, repeats: Int32) {
@@ -91,11 +86,11 @@ final class TradePublisher {
             while try produce(trade.symbol) == .queueFull {
                 // The queue is at its bound: reading waits here, which holds the feed back by its socket. A stop does not
                 // wait for brokers that are away.
-                guard !shutdown.isRequested else { return refused.increment() }
+                guard !shutdown.isRequested else { return counts.refused.increment() }
                 topic.producer.poll(milliseconds: 10)
             }
         } catch {
-            refused.increment()
+            counts.refused.increment()
             if rejectionLog.allows() {
                 logger.error("a trade was not taken by Kafka's client", ["error": "\(error)"])
             }
@@ -112,7 +107,7 @@ final class TradePublisher {
     }
 
     private func reject(_ rejection: FeedParser.Rejection, _ frame: UnsafeRawBufferPointer) {
-        rejected[rejection.reason]?.increment()
+        counts.rejected[rejection.reason]?.increment()
         guard rejectionLog.allows() else { return }
         let item = rejection.bytes.bytes(in: frame).prefix(200)
         logger.warning(

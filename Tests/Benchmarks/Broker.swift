@@ -43,12 +43,14 @@ final class Broker {
             let partitions = records == 0 ? Self.partitions : max(64, records / 15_000)
             let cluster = try EmbeddedKafka()
             try cluster.createTopic(name, partitions: partitions)
+            try cluster.createTopic(Topic.events, partitions: 1)
             return try Topic(
                 name: name, partitions: partitions, bootstrapServers: cluster.bootstrapServers, cluster: cluster)
         }
         let topic = try Topic(
             name: name, partitions: Self.partitions, bootstrapServers: server.bootstrapServers, cluster: nil)
         _ = try KafkaAdmin(topic.client).createTopic(name, partitions: Self.partitions, replication: 1)
+        _ = try KafkaAdmin(topic.client).createTopic(Topic.events, partitions: 1, replication: 1)
         return topic
     }
 
@@ -60,11 +62,14 @@ final class Broker {
 
 /// A topic of a run.
 final class Topic: Sendable {
+    /// The topic of the feed's events, under the programs' own name for it: beside those of all runs.
+    static let events = "feed-events"
+
     let name: String
     let partitions: Int
     let bootstrapServers: String
     let client: KafkaClient
-    /// The cluster that has only this topic; nil on a real Kafka.
+    /// The cluster that has no other run's topic; nil on a real Kafka.
     private let cluster: EmbeddedKafka?
 
     init(name: String, partitions: Int, bootstrapServers: String, cluster: EmbeddedKafka?) throws {

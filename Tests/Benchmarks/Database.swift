@@ -33,7 +33,7 @@ final class Database {
         try connection.execute(
             """
             TRUNCATE trade_data_finhub, rejected_trade, trade_rollup_1s, trade_rollup_1m, trade_rollup_1h,
-                offset_ledger, topic_log
+                feed_event, offset_ledger, topic_log
             """)
         try connection.execute("CHECKPOINT")
     }
@@ -44,10 +44,12 @@ final class Database {
         return Int(number)
     }
 
-    /// How far a reader has come over all partitions; nil as long as it has claimed none.
+    /// How far a reader has come over all partitions of the trades; nil as long as it has claimed none.
     func position(of reader: String) throws -> Int? {
         let row = try connection.query(
-            "SELECT sum(next_offset) FROM offset_ledger WHERE reader = $1", parameters: [.text(reader)])
+            """
+            SELECT sum(next_offset) FROM offset_ledger JOIN topic_log USING (log_id) WHERE reader = $1 AND topic <> $2
+            """, parameters: [.text(reader), .text(Topic.events)])
         return row.int64(0, 0).map { Int($0) }
     }
 

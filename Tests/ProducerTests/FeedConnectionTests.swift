@@ -54,8 +54,8 @@ private final class Feed: WebSocketServerHandler, Sendable {
                 configuration: WebSocketClientConfiguration(url: address), waitForTopic: { _ in true }
             ) { _ in
                 FeedConnection(
-                    feed: address, symbols: symbols, publisher: topic.publisher(logger: logger), logger: logger,
-                    metrics: topic.metrics, health: Health())
+                    feed: address, symbols: symbols, publisher: topic.publisher(logger: logger),
+                    events: topic.events, logger: logger, metrics: topic.metrics, health: Health())
             }
             ServiceThread.start("feed") { [self] in
                 let result = Result { try service.run(until: topic.shutdown) }
@@ -94,7 +94,7 @@ private final class Feed: WebSocketServerHandler, Sendable {
         let topic = try TestTopic()
         try await Self.withFeed(feed) { url in
             let run = try Run(topic, url: url, symbols: symbols)
-            try await eventually("two trades are published") { topic.topic.producer.enqueuedCount == 2 }
+            try await eventually("two trades are published") { topic.topic.enqueuedCount == 2 }
             #expect(topic.metrics.render().contains("feed_connected 1\n"))
             #expect(try await run.stop() < .seconds(10))
             let subscriptions = symbols.map {

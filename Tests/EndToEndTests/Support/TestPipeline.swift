@@ -15,6 +15,7 @@ final class TestPipeline: Sendable {
     let database: Database
     let bootstrap: String
     let topic: String
+    let eventsTopic: String
     let tap: TopicTap
     /// Where the simulator writes down what it sends.
     var recordingFile: String { "\(processes.directory)/recording.jsonl" }
@@ -60,15 +61,18 @@ final class TestPipeline: Sendable {
         if let home = Servers.kafkaHome {
             bootstrap = try await Servers.shared.kafkaBootstrap(home: home)
             topic = "trades-\(UUID().uuidString.lowercased())"
+            eventsTopic = "feed-events-\(UUID().uuidString.lowercased())"
         } else {
             bootstrap = try await processes.startDevBroker(partitions: Self.partitions)
             topic = "trades"
+            eventsTopic = "feed-events"
         }
         client = try KafkaClient(settings: .client(bootstrapServers: bootstrap))
-        let (client, bootstrap, topic) = (client, bootstrap, topic)
+        let (client, bootstrap, topic, eventsTopic) = (client, bootstrap, topic, eventsTopic)
         tap = try await onThread {
             if Servers.kafkaHome != nil {
                 _ = try KafkaAdmin(client).createTopic(topic, partitions: Self.partitions, replication: 1)
+                _ = try KafkaAdmin(client).createTopic(eventsTopic, partitions: 1, replication: 1)
             }
             return try TopicTap(bootstrap: bootstrap, topic: topic, partitions: Self.partitions)
         }
@@ -76,9 +80,9 @@ final class TestPipeline: Sendable {
 
     // MARK: Programs
 
-    /// Starts both readers, and waits until they have taken their partitions.
+    /// Starts both readers, and waits until they have taken the partitions of the trades.
     func startReaders(_ arguments: [String] = []) async throws {
-        let claims = "SELECT count(*) FROM offset_ledger"
+        let claims = "SELECT count(*) FROM offset_ledger JOIN topic_log USING (log_id) WHERE topic = '\(topic)'"
         let wanted = try await database.number(claims) + Self.partitions * Self.readers.count
         for reader in Self.readers { try start(reader, arguments) }
         try await wait(for: "both readers to claim their partitions") { try await database.number(claims) == wanted }
@@ -94,7 +98,8 @@ final class TestPipeline: Sendable {
         return reader == "consumer"
             ? try processes.startConsumer(
                 bootstrap: bootstrap, databaseURL: database.url,
-                arguments: topicArguments + ["--consumer-group", "consumer-\(topic)"] + arguments)
+                arguments: topicArguments + ["--events-topic", eventsTopic, "--consumer-group", "consumer-\(topic)"]
+                    + arguments)
             : try processes.startKPIService(
                 bootstrap: bootstrap, databaseURL: database.url,
                 arguments: topicArguments + ["--kpi-group", "kpi-\(topic)"] + arguments)
@@ -103,7 +108,8 @@ final class TestPipeline: Sendable {
     @discardableResult
     func startProducer(feed: String, symbols: [String]) throws -> PipelineProcess {
         try processes.startProducer(
-            feed: feed, bootstrap: bootstrap, symbols: symbols, arguments: ["--trades-topic", topic])
+            feed: feed, bootstrap: bootstrap, symbols: symbols,
+            arguments: ["--trades-topic", topic, "--events-topic", eventsTopic])
     }
 
     /// Asks the running programs of this name to stop, and waits.
@@ -175,7 +181,9 @@ final class TestPipeline: Sendable {
                 positions = try await database.rows(
                     """
                     SELECT reader, array_agg(next_offset ORDER BY partition)::text
-                    FROM offset_ledger WHERE log_id = (SELECT max(log_id) FROM topic_log) GROUP BY reader ORDER BY reader
+                    FROM offset_ledger
+                    WHERE log_id = (SELECT max(log_id) FROM topic_log WHERE topic = '\(topic)')
+                    GROUP BY reader ORDER BY reader
                     """)
                 let wanted = "{\(ends.map(String.init).joined(separator: ","))}"
                 return try positions.map { $0[1] } == [wanted, wanted] && tap.records().count == total

@@ -28,8 +28,9 @@ struct DatabaseQuery: Sendable {
     ) throws(PostgresError) {
         let rows = try connection.query(
             """
-            SELECT reader, partition, next_offset, cluster_id = $1 AND topic = $2
+            SELECT reader, partition, next_offset, cluster_id = $1
             FROM offset_ledger JOIN topic_log USING (log_id)
+            WHERE topic = $2
             """, parameters: [.text(cluster), .text(topic)])
         for reader in StatusSnapshot.readers {
             reading.taken[reader] = 0

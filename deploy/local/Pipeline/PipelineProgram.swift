@@ -15,7 +15,7 @@ enum PipelineOptions {
         "accept-new-cluster", default: "false",
         help: "Begin in a Kafka whose trades these tables have never seen, although they have others; those stay.")
     static let partitions = Setting<Int>(
-        "partitions", default: "5", help: "How many partitions the topic gets when it is created.",
+        "partitions", default: "5", help: "How many partitions the topic of the trades gets when it is created.",
         rule: { 1...2048 ~= $0 ? nil : "must be from 1 to 2048" })
     static let feedToken = Setting<String>(
         "finnhub-token", default: "", isSecret: true,
@@ -38,9 +38,8 @@ enum PipelineOptions {
         rule: { $0 > 0 ? nil : "must be above 0" })
 
     static let all: [any AnySetting] = [
-        directory, bootstrapServers, acceptNewCluster, KafkaOptions.propertiesFile, KafkaOptions.topic, partitions,
-        feedToken, symbols,
-        rate, consumers, postgresPort, kafkaPort, maxSeconds,
+        directory, bootstrapServers, acceptNewCluster, KafkaOptions.propertiesFile, KafkaOptions.topic,
+        KafkaOptions.eventsTopic, partitions, feedToken, symbols, rate, consumers, postgresPort, kafkaPort, maxSeconds,
     ]
 
     private static let portRule: @Sendable (Int) -> String? = {

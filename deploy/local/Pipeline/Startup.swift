@@ -77,7 +77,9 @@ final class Startup: Sendable {
         let topic = configuration[KafkaOptions.topic]
         let kafka = try KafkaOptions.complete(
             .client(bootstrapServers: broker.servers), from: configuration)
-        let (cluster, partitions) = try await prepareTopic(topic, kafka, broker)
+        let (cluster, partitions) = try await prepareTopic(
+            topic, kafka, partitions: configuration[PipelineOptions.partitions])
+        _ = try await prepareTopic(configuration[KafkaOptions.eventsTopic], kafka, partitions: 1)
         let databaseURL = postgres.connectionString(database: Self.database)
         try await processes.migrate(databaseURL: databaseURL)
         say("Tables      the schema is up to date")
@@ -150,7 +152,7 @@ final class Startup: Sendable {
         }
         let servers = try await processes.startDevBroker(
             partitions: configuration[PipelineOptions.partitions],
-            arguments: ["--topics", configuration[KafkaOptions.topic]])
+            arguments: ["--topics", "\(configuration[KafkaOptions.topic]),\(configuration[KafkaOptions.eventsTopic])"])
         say("Broker      embedded, on \(servers); KAFKA_HOME=… or KAFKA_BOOTSTRAP_SERVERS=… for a real Kafka")
         return Broker(
             servers: servers, description: "embedded, for trying out: it forgets the topic when it stops (\(servers))",
@@ -159,9 +161,8 @@ final class Startup: Sendable {
 
     /// Creates the topic unless it is there. On a given cluster its replication is the cluster's default.
     private func prepareTopic(
-        _ topic: String, _ kafka: KafkaSettings, _ broker: Broker
+        _ topic: String, _ kafka: KafkaSettings, partitions wanted: Int
     ) async throws -> (cluster: String, partitions: Int) {
-        let wanted = configuration[PipelineOptions.partitions]
         let (cluster, partitions, isNew) = try await blocking {
             let client = try KafkaClient(settings: kafka)
             let cluster: String
@@ -181,7 +182,7 @@ final class Startup: Sendable {
             }
             return (cluster, try client.partitionCount(of: topic, timeout: .seconds(20)), isNew)
         }
-        say("Topic       \(topic), \(partitions) partitions\(isNew ? ", created" : "")")
+        say("Topic       \(topic), \(partitions) partition\(partitions == 1 ? "" : "s")\(isNew ? ", created" : "")")
         return (cluster, partitions)
     }
 
@@ -213,7 +214,7 @@ final class Startup: Sendable {
         for index in 1...count {
             try processes.startConsumer(
                 bootstrap: broker.servers, databaseURL: databaseURL, index: count == 1 ? nil : index,
-                arguments: arguments)
+                arguments: arguments + ["--events-topic", configuration[KafkaOptions.eventsTopic]])
         }
         say("Readers     kpi-service, \(count == 1 ? "consumer" : "\(count) consumers")")
     }
@@ -228,7 +229,8 @@ final class Startup: Sendable {
             isLive ? "wss://ws.finnhub.io" : try await processes.startSimulator(["--rate", String(rate)])
         let feed = isLive ? "Finnhub, \(address)" : "simulated market, \(rate) trades/s, \(address)"
         try processes.startProducer(
-            feed: address, bootstrap: broker.servers, symbols: symbols, arguments: ["--trades-topic", topic],
+            feed: address, bootstrap: broker.servers, symbols: symbols,
+            arguments: ["--trades-topic", topic, "--events-topic", configuration[KafkaOptions.eventsTopic]],
             environment: isLive ? ["FINNHUB_TOKEN": token] : [:])
         say("Feed        \(feed)")
         return (feed, symbols)

@@ -1,0 +1,105 @@
+import Kafka
+import ServiceKit
+import TradeModel
+
+/// Tells as events what was counted since it was told last: what was rejected or dropped at most once a second, and all
+/// counts once an interval. Over the life of a producer that was stopped, they add up to what it received.
+struct FeedReport {
+    private let counts: FeedCounts
+    private let topic: KafkaProducerTopic
+    private let events: FeedEventPublisher
+    private let interval: Duration
+
+    private var nextFaults = ContinuousClock.now + faultInterval
+    private var nextCounters: ContinuousClock.Instant
+    private var rejected = Told()
+    private var dropped = Told()
+    private var bySymbol = Told()
+    private var last = FeedEvent.Counts()
+
+    private static let faultInterval = Duration.seconds(1)
+
+    /// - Parameters:
+    ///   - topic: where the trades go.
+    ///   - interval: the time from one event `counters` to the next.
+    init(counts: FeedCounts, topic: KafkaProducerTopic, events: FeedEventPublisher, interval: Duration) {
+        self.counts = counts
+        self.topic = topic
+        self.events = events
+        self.interval = interval
+        nextCounters = .now + interval
+    }
+
+    /// Tells what is due.
+    mutating func tellIfDue(at now: ContinuousClock.Instant = .now) {
+        if now >= nextFaults {
+            nextFaults = now + Self.faultInterval
+            tellFaults()
+        }
+        if now >= nextCounters {
+            nextCounters = now + interval
+            tellCounters()
+        }
+    }
+
+    /// Tells all that is left, when nothing is counted any more.
+    mutating func finish() {
+        tellFaults()
+        tellCounters()
+    }
+
+    private mutating func tellFaults() {
+        let rejected = rejected.difference(to: counts.rejectedByReason)
+        if !rejected.isEmpty { events.publish(.rejectedItems) { $0.details = rejected } }
+        let dropped = dropped.difference(to: [
+            Self.refused: counts.refused.value, Self.undelivered: Int64(topic.failedCount),
+        ])
+        if !dropped.isEmpty { events.publish(.dropped) { $0.details = dropped } }
+    }
+
+    private static let refused = ShortText("refused_by_client")!
+    private static let undelivered = ShortText("not_delivered")!
+
+    private mutating func tellCounters() {
+        // Against the way of a trade, so that none counts as come out that does not count as gone in.
+        var now = FeedEvent.Counts()
+        now.acknowledged = Int64(topic.acknowledgedCount)
+        now.enqueued = Int64(topic.enqueuedCount)
+        now.rejected = counts.rejected.values.reduce(0) { $0 + $1.value }
+        now.received = counts.trades.value + now.rejected
+        now.frames = counts.frames.value
+        let bySymbol = bySymbol.difference(to: counts.tradesBySymbol)
+        let since = now - last
+        last = now
+        events.publish(.counters) { event in
+            event.counts = since
+            event.details = bySymbol
+        }
+    }
+
+    /// Counts that have been told already.
+    private struct Told {
+        private var last: [ShortText: Int64] = [:]
+
+        /// What has been added since, without what has not risen.
+        mutating func difference(to counts: [ShortText: Int64]) -> [ShortText: Int64] {
+            defer { last = counts }
+            return counts.reduce(into: [:]) { result, count in
+                let added = count.value - last[count.key, default: 0]
+                if added > 0 { result[count.key] = added }
+            }
+        }
+    }
+}
+
+extension FeedEvent.Counts {
+    fileprivate static func - (left: Self, right: Self) -> Self {
+        var result = left
+        result.frames -= right.frames
+        result.received -= right.received
+        result.rejected -= right.rejected
+        result.enqueued -= right.enqueued
+        result.acknowledged -= right.acknowledged
+        return result
+    }
+}

@@ -1,0 +1,227 @@
+import Kafka
+import ServiceKit
+import Synchronization
+import Testing
+import TradeModel
+import WebSocket
+
+@testable import Producer
+
+/// A feed with a plan: what it does on each attempt to connect, once the symbol is subscribed.
+private final class PlannedFeed: WebSocketServerHandler, Sendable {
+    enum Step {
+        case refuse(Int)
+        /// Sends these frames, then closes with a code where there is one.
+        case send([String], code: UInt16?)
+    }
+
+    private let plan: [Step]
+    private let attempts = Mutex(0)
+
+    init(_ plan: [Step]) { self.plan = plan }
+
+    private var step: Step { attempts.withLock { plan[min($0, plan.count) - 1] } }
+
+    func upgrade(_ request: UpgradeRequest, _ server: WebSocketServer) -> UpgradeResponse {
+        attempts.withLock { $0 += 1 }
+        if case .refuse(let status) = step { return .refuse(HTTPResponse(status: status, text: "no")) }
+        return .accept
+    }
+    func opened(_ connection: ServerConnection) {}
+    func message(_ bytes: UnsafeRawBufferPointer, _ connection: ServerConnection) {
+        guard case .send(let frames, let code) = step else { return }
+        for frame in frames { connection.send(frame) }
+        if let code { connection.close(code: code) }
+    }
+    func closed(_ connection: ServerConnection) {}
+}
+
+@Suite(.timeLimit(.minutes(1))) struct FeedEventTests {
+    private static func trade(_ symbol: String, price: Int = 1) -> String {
+        #"{"data":[{"p":\#(price),"s":"\#(symbol)","t":1,"v":1}],"type":"trade"}"#
+    }
+
+    /// Runs the producer's services on a feed until as many events as expected are published, then stops them.
+    private static func run(_ plan: [PlannedFeed.Step], until count: Int) async throws -> (TestTopic, [FeedEvent]) {
+        let topic = try TestTopic()
+        let server = try WebSocketServer(handler: PlannedFeed(plan))
+        let address = try feedURL("ws://127.0.0.1:\(server.port)", token: "hidden")
+        let logger = Logger(label: "test", output: { _ in })
+        let feed = FeedService(configuration: WebSocketClientConfiguration(url: address)) { _ in
+            FeedConnection(
+                feed: address, symbols: ["A"], publisher: topic.publisher(), events: topic.events, logger: logger,
+                metrics: topic.metrics, health: Health())
+        }
+        let delivery = DeliveryService(
+            topic: topic.topic, events: topic.events, counts: topic.counts, countersInterval: .seconds(3600),
+            logger: logger, metrics: topic.metrics, health: Health())
+        let ended = Mutex(Set<String>())
+        let deliveryShutdown = ShutdownSignal()
+        ServiceThread.start("server") {
+            server.run()
+            ended.withLock { _ = $0.insert("server") }
+        }
+        ServiceThread.start("feed") {
+            try? feed.run(until: topic.shutdown)
+            ended.withLock { _ = $0.insert("feed") }
+        }
+        ServiceThread.start("delivery") {
+            let result = Result { try delivery.run(until: deliveryShutdown) }
+            if case .success = result { ended.withLock { _ = $0.insert("delivery") } }
+        }
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(
+                try await eventually("\(count) events are published") { topic.eventsTopic.enqueuedCount >= count })
+        } catch { outcome = .failure(error) }
+        topic.shutdown.request()
+        try await eventually("the feed's service ends") { ended.withLock { $0.contains("feed") } }
+        deliveryShutdown.request()
+        try await eventually("the delivery ends well") { ended.withLock { $0.contains("delivery") } }
+        server.stop()
+        try await eventually("the server ends") { ended.withLock { $0.contains("server") } }
+        try outcome.get()
+        return (topic, try topic.feedEvents(topic.eventsTopic.enqueuedCount))
+    }
+
+    @Test func `a connection's life stands in the topic`() async throws {
+        let refusal = #"{"msg":"Invalid symbol \u0000A","type":"error"}"#
+        let start = Timestamp.now()
+        let (topic, events) = try await Self.run(
+            [
+                .send(
+                    [Self.trade("A"), refusal, Self.trade("B"), Self.trade("A", price: 0), Self.trade("A")], code: 1001),
+                .refuse(503), .send([Self.trade("A")], code: nil),
+            ], until: 6)
+        #expect(events.map(\.sequence) == events.indices.map { 5001 + Int64($0) })
+        #expect(events.map(\.at) == events.map(\.at).sorted())
+        let life = events.filter { $0.kind != .rejectedItems && $0.kind != .counters }
+        #expect(
+            life.map(\.kind) == [
+                .connected, .subscriptionRefused, .disconnected, .disconnected, .connected, .disconnected,
+            ])
+        try #require(life.count == 6)
+
+        let (first, ended, failed, second) = (life[0], life[2], life[3], life[4])
+        #expect(try #require(first.gapFrom) >= start && first.gapTo == first.at)
+        #expect(life[1].cause == #"Invalid symbol \u0000A"#)
+        #expect(ended.closeCode == 1001 && ended.httpStatus == nil)
+        #expect(try #require(ended.cause).hasSuffix(": the server closed with code 1001"))
+        let lastSign = try #require(ended.gapFrom)
+        #expect(first.at <= lastSign && lastSign <= ended.at && ended.gapTo == nil)
+        #expect(0...20_000 ~= (try #require(ended.connectedMilliseconds)))
+        #expect(failed.httpStatus == 503 && failed.closeCode == nil && failed.connectedMilliseconds == nil)
+        // All that while nothing came.
+        #expect(failed.gapFrom == lastSign && second.gapFrom == lastSign && second.gapTo == second.at)
+        #expect(life[5].cause?.hasSuffix("closed because the client was stopped") == true)
+        #expect(events.allSatisfy { $0.cause?.contains("hidden") != true })
+
+        let rejected = try #require(events.first { $0.kind == .rejectedItems })
+        #expect(rejected.details == [ShortText("price_not_positive")!: 1])
+        try Self.expectConservation(events, topic, received: 5, rejected: 1, by: ["A": 3, "B": 1])
+    }
+
+    /// The counts of all events `counters` together are those of the run.
+    private static func expectConservation(
+        _ events: [FeedEvent], _ topic: TestTopic, received: Int64, rejected: Int64, by symbols: [String: Int64]
+    ) throws {
+        #expect(events.last?.kind == .counters)
+        let counts = try events.filter { $0.kind == .counters }.map { try #require($0.counts) }
+        func sum(_ count: (FeedEvent.Counts) -> Int64) -> Int64 { counts.reduce(0) { $0 + count($1) } }
+        #expect(sum(\.frames) == topic.counts.frames.value)
+        #expect(sum(\.received) == received && sum(\.rejected) == rejected)
+        #expect(sum(\.enqueued) == received - rejected && sum(\.acknowledged) == sum(\.enqueued))
+        let bySymbol = events.filter { $0.kind == .counters }.reduce(into: [:]) { result, event in
+            result.merge(event.details, uniquingKeysWith: +)
+        }
+        #expect(bySymbol == Dictionary(uniqueKeysWithValues: symbols.map { (ShortText($0.key)!, $0.value) }))
+    }
+
+    @Test func `a refused key stands in the topic with its status, and not in its words`() async throws {
+        let (_, events) = try await Self.run([.refuse(401)], until: 1)
+        #expect(events.map(\.kind) == [.disconnected, .counters])
+        #expect(events[0].httpStatus == 401)
+        #expect(events[0].cause?.contains("hidden") == false)
+    }
+
+    @Test func `a close code that the library does not know is told as it was heard`() async throws {
+        let (_, events) = try await Self.run([.send([], code: 1012), .send([], code: nil)], until: 3)
+        let ended = try #require(events.first { $0.kind == .disconnected })
+        #expect(ended.closeCode == 1002)
+    }
+
+    @Test func `counters are told at each interval, and what was told is not told again`() async throws {
+        let topic = try TestTopic()
+        let publisher = topic.publisher()
+        var report = FeedReport(
+            counts: topic.counts, topic: topic.topic, events: topic.events, interval: .seconds(60))
+        let start = ContinuousClock.now
+        func publish(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { publisher.publish($0) } }
+        for symbol in ["A", "B", "A"] { publish(Self.trade(symbol)) }
+        report.tellIfDue(at: start + .milliseconds(500))
+        #expect(topic.eventsTopic.enqueuedCount == 0)
+        report.tellIfDue(at: start + .seconds(61))
+        publish(Self.trade("B"))
+        for _ in 0..<3 { publish(Self.trade("B", price: 0)) }
+        publish(#"{"type":"ping"}"#)
+        report.tellIfDue(at: start + .milliseconds(62_500))
+        report.tellIfDue(at: start + .milliseconds(62_600))
+        try #require(topic.topic.producer.flush(timeout: .seconds(20)) == 0)
+        report.finish()
+        let events = try topic.feedEvents(3)
+        #expect(events.map(\.kind) == [.counters, .rejectedItems, .counters])
+        #expect(events[0].details == [ShortText("A")!: 2, ShortText("B")!: 1])
+        #expect(events[0].counts?.received == 3 && events[0].counts?.rejected == 0 && events[0].counts?.frames == 3)
+        #expect(events[1].details == [ShortText("price_not_positive")!: 3])
+        #expect(events[2].details == [ShortText("B")!: 1])
+        #expect(events[2].counts?.received == 4 && events[2].counts?.rejected == 3 && events[2].counts?.frames == 5)
+        #expect(events[2].counts?.enqueued == 1)
+        #expect((events[0].counts?.acknowledged ?? 0) + (events[2].counts?.acknowledged ?? 0) == 4)
+    }
+
+    @Test func `trades that Kafka's client does not take are told as dropped`() async throws {
+        let topic = try TestTopic { $0["message.max.bytes"] = "1000" }
+        let publisher = topic.publisher()
+        let conditions = "[" + (0..<300).map { "\"\($0)\"" }.joined(separator: ",") + "]"
+        let frame = #"{"data":[{"p":1,"s":"A","t":1,"v":1,"c":\#(conditions)}],"type":"trade"}"#
+        _ = Array(frame.utf8).withUnsafeBytes { publisher.publish($0) }
+        var report = FeedReport(
+            counts: topic.counts, topic: topic.topic, events: topic.events, interval: .seconds(60))
+        report.finish()
+        let events = try topic.feedEvents(2)
+        #expect(events.map(\.kind) == [.dropped, .counters])
+        #expect(events[0].details == [ShortText("refused_by_client")!: 1])
+        #expect(events[1].counts?.received == 1 && events[1].counts?.enqueued == 0)
+    }
+
+    @Test func `events wait for room in the queue, in their order`() throws {
+        let topic = try TestTopic { $0["queue.buffering.max.messages"] = "2" }
+        topic.cluster.setBrokers(up: false)
+        for number in 0..<5 { topic.events.publish(.stalled) { $0.cause = "\(number)" } }
+        #expect(topic.eventsTopic.enqueuedCount == 2)
+        topic.cluster.setBrokers(up: true)
+        let deadline = ContinuousClock.now + .seconds(30)
+        while topic.eventsTopic.enqueuedCount < 5, ContinuousClock.now < deadline {
+            topic.topic.producer.poll(milliseconds: 10)
+            topic.events.deliver()
+        }
+        #expect(try topic.feedEvents(5).map(\.cause) == ["0", "1", "2", "3", "4"])
+    }
+
+    @Test func `a text of the network is cut, and made fit for the table`() throws {
+        let topic = try TestTopic()
+        topic.events.publish(.subscriptionRefused) { $0.cause = "a\0" + String(repeating: "ü", count: 2000) }
+        #expect(try topic.feedEvents(1)[0].cause == "a\u{FFFD}" + String(repeating: "ü", count: 498))
+    }
+
+    @Test func `a feed that makes up symbols does not fill the memory`() {
+        let counts = FeedCounts(MetricsRegistry())
+        for number in 0..<FeedCounts.maximumSymbols {
+            #expect(counts.addSymbol(ShortText("S\(number)")!) != nil)
+        }
+        #expect(counts.addSymbol(ShortText("more")!) == nil)
+        #expect(counts.addSymbol(ShortText("S7")!) != nil)
+        counts.countOther()
+        #expect(counts.tradesBySymbol[FeedCounts.otherSymbols] == 1)
+    }
+}
