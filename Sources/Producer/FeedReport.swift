@@ -42,10 +42,11 @@ struct FeedReport {
         }
     }
 
-    /// Tells all that is left, when nothing is counted any more.
+    /// Tells all that is left, when nothing is counted any more. A producer that never reached Kafka has nothing to tell,
+    /// and could not.
     mutating func finish() {
         tellFaults()
-        tellCounters()
+        if counted() != last { tellCounters() }
     }
 
     private mutating func tellFaults() {
@@ -60,7 +61,7 @@ struct FeedReport {
     private static let refused = ShortText("refused_by_client")!
     private static let undelivered = ShortText("not_delivered")!
 
-    private mutating func tellCounters() {
+    private func counted() -> FeedEvent.Counts {
         // Against the way of a trade, so that none counts as come out that does not count as gone in.
         var now = FeedEvent.Counts()
         now.acknowledged = Int64(topic.acknowledgedCount)
@@ -68,6 +69,11 @@ struct FeedReport {
         now.rejected = counts.rejected.values.reduce(0) { $0 + $1.value }
         now.received = counts.trades.value + now.rejected
         now.frames = counts.frames.value
+        return now
+    }
+
+    private mutating func tellCounters() {
+        let now = counted()
         let bySymbol = bySymbol.difference(to: counts.tradesBySymbol)
         let since = now - last
         last = now

@@ -1,3 +1,4 @@
+import DatabaseTestSupport
 import ExactlyOnce
 import Kafka
 import Postgres

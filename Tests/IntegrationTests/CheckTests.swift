@@ -23,7 +23,7 @@ import Testing
         let broker = try await Broker()
         let database = try await TestDatabase()
         for program in ["producer"] + RunningProgram.readers {
-            let ended = try await Self.check(program, broker.arguments, database.url)
+            let ended = try await Self.check(program, broker.arguments(of: program), database.url)
             #expect(ended.status == .exited(0), "\(ended)")
             #expect(ended.errors.contains("kafka.topic=\(broker.topic) kafka.partitions=2"), "\(ended)")
         }

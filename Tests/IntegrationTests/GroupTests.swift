@@ -44,7 +44,10 @@ import Testing
         for reader in third {
             try await reader.wait(for: "all records to be stored") {
                 try database.value(
-                    "SELECT sum(next_offset) FROM offset_ledger WHERE reader = '\(reader.name)'") == "\(Self.trades)"
+                    """
+                    SELECT sum(next_offset) FROM offset_ledger JOIN topic_log USING (log_id)
+                    WHERE reader = '\(reader.name)' AND topic = '\(broker.topic)'
+                    """) == "\(Self.trades)"
             }
         }
         for program in third + [producer, simulator] { try await program.stop() }

@@ -77,7 +77,8 @@ import Testing
 
         for wrong in ["http://127.0.0.1:9", "ws://name@127.0.0.1:9", "ws://127.0.0.1:port", "ws://"] {
             let ended = try await RunningProgram.run(
-                "producer", broker.arguments + ["--feed-url", "\(wrong)?token=\(Self.tokenCanary)"] + trace,
+                "producer",
+                broker.arguments(of: "producer") + ["--feed-url", "\(wrong)?token=\(Self.tokenCanary)"] + trace,
                 ["FINNHUB_TOKEN": Self.token])
             #expect(ended.status == .exited(2), "\(ended)")
             Self.expectNoSecret(in: ended.description, of: "the refusal of \(wrong)")

@@ -3,7 +3,7 @@ import Kafka
 import LocalServers
 import TestSupport
 
-/// A test's topic: in a `dev-broker` of its own, or in the real Kafka that `KAFKA_HOME` names.
+/// A test's topics, for trades and for events: in a `dev-broker` of its own, or in the real Kafka that `KAFKA_HOME` names.
 struct Broker: Sendable {
     static let kafkaHome = ProcessInfo.processInfo.environment["KAFKA_HOME"].flatMap { $0.isEmpty ? nil : $0 }
 
@@ -17,6 +17,7 @@ struct Broker: Sendable {
 
     let bootstrap: String
     let topic: String
+    var eventsTopic: String { Self.events(of: topic) }
     /// The embedded broker's program; nil with a real Kafka.
     let program: RunningProgram?
 
@@ -29,11 +30,14 @@ struct Broker: Sendable {
             self.bootstrap = bootstrap
             try await onThread {
                 let client = try KafkaClient(settings: .client(bootstrapServers: bootstrap))
-                _ = try KafkaAdmin(client).createTopic(topic, partitions: partitions, replication: 1)
+                for name in [topic, Self.events(of: topic)] {
+                    _ = try KafkaAdmin(client).createTopic(name, partitions: partitions, replication: 1)
+                }
             }
             return
         }
-        let program = try RunningProgram("dev-broker", ["--partitions", String(partitions), "--topics", topic])
+        let program = try RunningProgram(
+            "dev-broker", ["--partitions", String(partitions), "--topics", "\(topic),\(Self.events(of: topic))"])
         try await program.waitForLog("kafka.bootstrap=")
         guard let bootstrap = program.log.firstMatch(of: /kafka\.bootstrap=([0-9.:]+)/)?.1 else {
             throw TestFailure("no address of the broker\n\(program.lastLines)")
@@ -41,8 +45,13 @@ struct Broker: Sendable {
         (self.program, self.bootstrap) = (program, String(bootstrap))
     }
 
-    /// The options of every program that uses the topic.
-    var arguments: [String] { ["--kafka-bootstrap-servers", bootstrap, "--trades-topic", topic] }
+    private static func events(of topic: String) -> String { "\(topic)-events" }
+
+    /// The options of a program that uses the topics; the KPI service has no use for events.
+    func arguments(of program: String) -> [String] {
+        ["--kafka-bootstrap-servers", bootstrap, "--trades-topic", topic]
+            + (program == "kpi-service" ? [] : ["--events-topic", eventsTopic])
+    }
 
     /// How many records the topic holds.
     func recordCount(partitions: Int = 2) async throws -> Int {

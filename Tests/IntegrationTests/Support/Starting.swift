@@ -20,7 +20,8 @@ extension RunningProgram {
     static func producer(
         _ broker: Broker, feed: String, _ arguments: [String] = [], _ environment: [String: String] = [:]
     ) throws -> RunningProgram {
-        try RunningProgram("producer", broker.arguments + ["--feed-url", feed] + arguments, environment)
+        try RunningProgram(
+            "producer", broker.arguments(of: "producer") + ["--feed-url", feed] + arguments, environment)
     }
 
     /// Starts `consumer` or `kpi-service`.
@@ -29,7 +30,7 @@ extension RunningProgram {
         _ environment: [String: String] = [:]
     ) throws -> RunningProgram {
         try RunningProgram(
-            name, broker.arguments + groupArguments(name, broker) + arguments,
+            name, broker.arguments(of: name) + groupArguments(name, broker) + arguments,
             environment.merging(["DATABASE_URL": databaseURL]) { given, _ in given })
     }
 
