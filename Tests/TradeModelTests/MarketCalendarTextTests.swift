@@ -92,8 +92,8 @@ import Testing
                 market tokyo\r
                 symbols *.T, TSE:*   # by suffix or prefix\r
                 zone UTC+09:00
-                session morning Mon-Fri 09:00-11:30 mute-after 10m
                 session afternoon Mon-Fri 12:30-15:30 mute-after 20m
+                session morning Mon-Fri 09:00-11:30 mute-after 10m
                 session morning short 09:00-10:00 mute-after 10m
                 closed 01-02, 2026-08-11
                 short 12-30
@@ -112,6 +112,8 @@ import Testing
         #expect(tokyo.name == "tokyo" && calendar.hours(of: "TSE:1").name == "tokyo")
         #expect(tokyo.session(at: moment("2026-08-10T09:00:00+09:00"))?.name == "morning")
         #expect(tokyo.session(at: moment("2026-08-10T11:30:00+09:00")) == nil)
+        #expect(tokyo.nextChange(after: moment("2026-08-10T01:00:00+09:00")) == moment("2026-08-10T09:00:00+09:00"))
+        #expect(tokyo.nextClosing(after: moment("2026-08-10T01:00:00+09:00")) == moment("2026-08-10T11:30:00+09:00"))
         let afternoon = MarketSession(name: "afternoon", muteAfter: .seconds(1200))
         #expect(tokyo.session(at: moment("2026-08-10T12:30:00+09:00")) == afternoon)
         #expect(!tokyo.isOpen(at: moment("2026-08-11T10:00:00+09:00")))
