@@ -10,6 +10,7 @@ final class FeedConnection: WebSocketClientHandler {
     private let symbols: [String]
     private let publisher: TradePublisher
     private let events: FeedEventPublisher
+    private let silence: SilenceWatch
     private let logger: Logger
     private var policy = ReconnectionPolicy()
     private var firstData: ContinuousClock.Instant?
@@ -24,15 +25,18 @@ final class FeedConnection: WebSocketClientHandler {
     private let connected: Gauge
 
     private static let dialTimer = 1
+    private static let silenceTimer = 2
+    private static let silenceInterval = Duration.seconds(1)
 
     init(
-        feed: WebSocketURL, symbols: [String], publisher: TradePublisher, events: FeedEventPublisher, logger: Logger,
-        metrics: MetricsRegistry, health: Health
+        feed: WebSocketURL, symbols: [String], publisher: TradePublisher, events: FeedEventPublisher,
+        silence: SilenceWatch, logger: Logger, metrics: MetricsRegistry, health: Health
     ) {
         self.feed = feed
         self.symbols = symbols
         self.publisher = publisher
         self.events = events
+        self.silence = silence
         self.logger = logger
         connections = metrics.counter("feed_connections_total", "Connections to the feed that were opened")
         disconnections = metrics.counter("feed_disconnections_total", "Connections and attempts that ended")
@@ -56,6 +60,8 @@ final class FeedConnection: WebSocketClientHandler {
         (lastSign, openedAt) = (now, .now)
         logger.info(
             "connected to the feed", ["feed": "\(feed)", "feed.symbols": symbols.count])
+        silence.opened(at: now)
+        client.schedule(after: Self.silenceInterval, token: Self.silenceTimer)
         for symbol in symbols {
             var request = ByteWriter(capacity: 128)
             request.write("{\"type\":\"subscribe\",\"symbol\":")
@@ -89,6 +95,8 @@ final class FeedConnection: WebSocketClientHandler {
     func closed(_ closure: WebSocketClosure, _ client: WebSocketClient) {
         disconnections.increment()
         connected.set(0)
+        // Without a connection, the silence of all symbols is the feed's gap.
+        client.cancel(token: Self.silenceTimer)
         publish(closure)
         if case .stopped = closure.cause { return }
         let dataFor = firstData.map { (lastData ?? $0) - $0 } ?? .zero
@@ -120,6 +128,8 @@ final class FeedConnection: WebSocketClientHandler {
     }
 
     func timer(_ token: Int, _ client: WebSocketClient) {
-        client.connect()
+        guard token == Self.silenceTimer else { return client.connect() }
+        silence.tick(at: .now())
+        client.schedule(after: Self.silenceInterval, token: Self.silenceTimer)
     }
 }

@@ -22,6 +22,10 @@ enum ProducerOptions {
         help: "This producer's name in every record: the same after a restart, another for each producer.",
         rule: { 1...ShortText.capacity ~= $0.utf8.count ? nil : "must have 1 to \(ShortText.capacity) bytes" })
 
+    static let marketHoursFile = Setting<String>(
+        "market-hours-file",
+        help: "When the symbols' markets trade, instead of the built-in hours; docs/market-hours.md has the form.")
+
     static let countersInterval = Setting<Int>(
         "counters-interval", default: "60", unit: "seconds",
         help: "The time between two events that tell what was counted.",
@@ -31,7 +35,7 @@ enum ProducerOptions {
 
     static let all: [any AnySetting] =
         [feedURL, feedToken, certificateAuthority, symbols, sourceID] + KafkaOptions.all
-        + [KafkaOptions.eventsTopic, countersInterval, monitoring]
+        + [KafkaOptions.eventsTopic, marketHoursFile, countersInterval, monitoring]
 }
 
 /// The program's settings and commands.
@@ -49,6 +53,7 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let metrics = MetricsRegistry()
     let health = Health()
     let client = try clientConfiguration(configuration)
+    let calendar = try marketCalendar(configuration)
     let producer = try makeProducer(configuration, logger)
     let topic = try producer.topic(configuration[KafkaOptions.topic])
     let eventsTopic = try producer.topic(configuration[KafkaOptions.eventsTopic])
@@ -66,12 +71,14 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
         try checkTopics(configuration, producer, cluster: cluster, logger)
         return true
     } makeConnection: { shutdown in
+        let silence = SilenceWatch(
+            calendar: calendar, symbols: symbols, events: events, logger: logger, metrics: metrics)
         let publisher = TradePublisher(
             topic: topic, source: source, sequence: SequenceNumbers(after: .now()), counts: counts,
-            shutdown: shutdown, logger: logger)
+            silence: silence, shutdown: shutdown, logger: logger)
         return FeedConnection(
-            feed: client.url, symbols: symbols, publisher: publisher, events: events, logger: logger,
-            metrics: metrics, health: health)
+            feed: client.url, symbols: symbols, publisher: publisher, events: events, silence: silence,
+            logger: logger, metrics: metrics, health: health)
     }
     // Stopped in reverse: first no more comes in, then what came in is acknowledged.
     try ServiceGroup(
@@ -83,8 +90,18 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
 @Sendable
 private func check(_ configuration: Configuration, _ logger: Logger) throws {
     _ = try clientConfiguration(configuration)
+    _ = try marketCalendar(configuration)
     let producer = try makeProducer(configuration, logger)
     try checkTopics(configuration, producer, cluster: try producer.clusterID(timeout: .seconds(10)), logger)
+}
+
+private func marketCalendar(_ configuration: Configuration) throws -> MarketCalendar {
+    guard let path = configuration[optional: ProducerOptions.marketHoursFile] else { return .builtIn }
+    do {
+        return try MarketCalendar(text: try readTextFile(path))
+    } catch {
+        throw ConfigurationError("--\(ProducerOptions.marketHoursFile.name) '\(path)': \(error)")
+    }
 }
 
 private func clientConfiguration(_ configuration: Configuration) throws -> WebSocketClientConfiguration {

@@ -9,6 +9,7 @@ final class TradePublisher {
     private let topic: KafkaProducerTopic
     private let source: ShortText
     private let counts: FeedCounts
+    private let silence: SilenceWatch
     private let logger: Logger
     private let shutdown: ShutdownSignal
     private var sequence: SequenceNumbers
@@ -23,12 +24,13 @@ final class TradePublisher {
 
     init(
         topic: KafkaProducerTopic, source: ShortText, sequence: SequenceNumbers, counts: FeedCounts,
-        shutdown: ShutdownSignal, logger: Logger
+        silence: SilenceWatch, shutdown: ShutdownSignal, logger: Logger
     ) {
         self.topic = topic
         self.source = source
         self.sequence = sequence
         self.counts = counts
+        self.silence = silence
         self.shutdown = shutdown
         self.logger = logger
     }
@@ -64,6 +66,7 @@ final class TradePublisher {
             let before = repeats.count(trade, conditions: trade.conditions.bytes(in: frame), now: milliseconds)
             if before > 0 { counts.repeated.increment() }
             count(trade.symbol)
+            silence.trade(of: trade.symbol, at: now)
             send(trade, frame, now, repeats: before)
         }
         for rejection in parser.rejections { reject(rejection, frame) }

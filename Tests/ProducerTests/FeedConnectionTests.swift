@@ -55,7 +55,8 @@ private final class Feed: WebSocketServerHandler, Sendable {
             ) { _ in
                 FeedConnection(
                     feed: address, symbols: symbols, publisher: topic.publisher(logger: logger),
-                    events: topic.events, logger: logger, metrics: topic.metrics, health: Health())
+                    events: topic.events, silence: topic.silence(of: symbols), logger: logger, metrics: topic.metrics,
+                    health: Health())
             }
             ServiceThread.start("feed") { [self] in
                 let result = Result { try service.run(until: topic.shutdown) }

@@ -52,8 +52,8 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
             configuration: WebSocketClientConfiguration(url: address), waitForTopic: { _ in true }
         ) { _ in
             FeedConnection(
-                feed: address, symbols: ["A"], publisher: topic.publisher(), events: topic.events, logger: logger,
-                metrics: topic.metrics, health: Health())
+                feed: address, symbols: ["A"], publisher: topic.publisher(), events: topic.events,
+                silence: topic.silence(), logger: logger, metrics: topic.metrics, health: Health())
         }
         let delivery = DeliveryService(
             topic: topic.topic, events: topic.events, counts: topic.counts, countersInterval: .seconds(3600),

@@ -33,12 +33,21 @@ final class TestTopic: Sendable {
             logger: Logger(label: "test", output: { _ in }), metrics: metrics)
     }
 
+    /// A watch over symbols, by the built-in market hours unless told otherwise.
+    func silence(of symbols: [String] = [], _ calendar: MarketCalendar = .builtIn) -> SilenceWatch {
+        SilenceWatch(
+            calendar: calendar, symbols: symbols, events: events, logger: Logger(label: "test", output: { _ in }),
+            metrics: metrics)
+    }
+
     /// A publisher whose numbers begin at 1001.
-    func publisher(logger: Logger = Logger(label: "test", output: { _ in })) -> TradePublisher {
+    func publisher(
+        silence: SilenceWatch? = nil, logger: Logger = Logger(label: "test", output: { _ in })
+    ) -> TradePublisher {
         TradePublisher(
             topic: topic, source: ShortText("test")!,
-            sequence: SequenceNumbers(after: Timestamp(microseconds: 1000)), counts: counts, shutdown: shutdown,
-            logger: logger)
+            sequence: SequenceNumbers(after: Timestamp(microseconds: 1000)), counts: counts,
+            silence: silence ?? self.silence(), shutdown: shutdown, logger: logger)
     }
 
     /// So many events from the first on; blocks.
