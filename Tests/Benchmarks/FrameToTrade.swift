@@ -1,3 +1,4 @@
+import Glibc
 import TradeModel
 
 /// Reading the feed's frames, without any I/O. The limit touches each byte once.
@@ -13,12 +14,12 @@ struct FrameToTrade: Stage {
         let expected = checksum()
         return try repeated {
             guard checksum() == expected else { throw BenchError("two sums of the same bytes differ") }
-        }
+        }.rate
     }
 
     func measure() throws -> Measurement {
         var parser = FeedParser()
-        let rate = try repeated {
+        return try repeated {
             let wire = workload.wire
             var trades = 0
             for frame in workload.frames {
@@ -31,7 +32,6 @@ struct FrameToTrade: Stage {
                 throw BenchError("\(trades) of \(workload.trades) trades were read")
             }
         }
-        return Measurement(rate: rate)
     }
 
     private func checksum() -> UInt64 {
@@ -44,14 +44,27 @@ struct FrameToTrade: Stage {
         return sum
     }
 
-    /// Trades a second over as many passes as half a second takes.
-    private func repeated(_ pass: () throws -> Void) rethrows -> Double {
+    /// Measures as many passes as half a second takes. The memory is this process', which holds the frames.
+    private func repeated(_ pass: () throws -> Void) rethrows -> Measurement {
+        let cpuBefore = Self.ownUsage().cpuSeconds
         let started = ContinuousClock.now
         var passes = 0
         while passes == 0 || ContinuousClock.now - started < .milliseconds(500) {
             try pass()
             passes += 1
         }
-        return workload.rate(over: ContinuousClock.now - started) * Double(passes)
+        let rate = workload.rate(over: ContinuousClock.now - started) * Double(passes)
+        let (cpu, peak) = Self.ownUsage()
+        return Measurement(
+            rate: rate,
+            usage: MeasuredProgram.Usage(cpuSeconds: (cpu - cpuBefore) / Double(passes), peakMegabytes: peak))
+    }
+
+    private static func ownUsage() -> (cpuSeconds: Double, peakMegabytes: Double) {
+        var usage = rusage()
+        getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
+        let seconds = Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+        let microseconds = Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
+        return (seconds + microseconds / 1e6, Double(usage.ru_maxrss) / 1024)
     }
 }

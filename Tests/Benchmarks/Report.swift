@@ -6,8 +6,8 @@ struct StageResult: Encodable {
     let rate: Double
     let limit: Double
     let ratio: Double
-    let cpuSecondsPerMillion: Double?
-    let peakRSSMegabytes: Double?
+    let cpuSecondsPerMillion: Double
+    let peakRSSMegabytes: Double
     let runs: Int
     /// Between the slowest and the fastest run of the stage, as a share of the median.
     let spread: Double
@@ -27,10 +27,8 @@ struct StageResult: Encodable {
         ratio = rate / limit
         runs = rates.count
         spread = (rates.max()! - rates.min()!) / rate
-        let usages = measurements.compactMap(\.usage)
-        cpuSecondsPerMillion =
-            usages.isEmpty ? nil : Self.median(usages.map(\.cpuSeconds)) * 1_000_000 / Double(trades)
-        peakRSSMegabytes = usages.isEmpty ? nil : Self.median(usages.map(\.peakMegabytes))
+        cpuSecondsPerMillion = Self.median(measurements.map(\.usage.cpuSeconds)) * 1_000_000 / Double(trades)
+        peakRSSMegabytes = Self.median(measurements.map(\.usage.peakMegabytes))
     }
 
     private static func median(_ values: [Double]) -> Double {
@@ -60,8 +58,7 @@ struct Report {
         let rows = results.map { result in
             [
                 result.stage, Self.rate(result.rate), Self.rate(result.limit), Self.number(result.ratio, places: 2),
-                result.cpuSecondsPerMillion.map { Self.number($0, places: 2) } ?? "–",
-                result.peakRSSMegabytes.map { Self.number($0, places: 0) } ?? "–",
+                Self.number(result.cpuSecondsPerMillion, places: 2), Self.number(result.peakRSSMegabytes, places: 0),
                 Self.number(result.spread * 100, places: 0) + " %", "\(result.runs)", result.broker,
             ]
         }

@@ -18,8 +18,8 @@ protocol Stage {
 struct Measurement {
     /// Trades a second.
     let rate: Double
-    /// What the program used; nil where no program is started.
-    var usage: MeasuredProgram.Usage?
+    /// What the program used.
+    let usage: MeasuredProgram.Usage
 }
 
 extension Workload {
