@@ -11,7 +11,7 @@ extension Span<UInt8> {
     @inline(__always)
     func shortText(of string: JSONString) throws(RejectionReason) -> ShortText {
         let content = string.content
-        if string.hasEscapes { return try unescapeShortText(content) }
+        if string.hasEscapes { return try unescapeShortText(string) }
         guard !content.isEmpty, content.count <= ShortText.capacity else { throw .badText }
         let text = extracting(unchecked: content.start..<content.start + content.count).withUnsafeBytes {
             ShortText(validUTF8: $0)
@@ -20,45 +20,14 @@ extension Span<UInt8> {
         return text
     }
 
-    private func unescapeShortText(_ content: ByteRange) throws(RejectionReason) -> ShortText {
+    private func unescapeShortText(_ string: JSONString) throws(RejectionReason) -> ShortText {
         // Escapes only ever shorten: six bytes make at most three.
-        guard content.count <= ShortText.capacity * 6 else { throw .badText }
-        var text = ""
-        var index = content.start
-        let end = content.start + content.count
-        while index < end {
-            guard self[unchecked: index] == UInt8(ascii: "\\") else {
-                let from = index
-                while index < end, self[unchecked: index] != UInt8(ascii: "\\") { index += 1 }
-                text += string(ByteRange(start: from, count: index - from))
-                continue
-            }
-            text.unicodeScalars.append(try unescape(&index))
-        }
+        guard string.content.count <= ShortText.capacity * 6 else { throw .badText }
+        let text = try text(of: string)
         guard !text.isEmpty, text.unicodeScalars.allSatisfy({ $0.value >= 0x20 }), let short = ShortText(text) else {
             throw .badText
         }
         return short
-    }
-
-    private func unescape(_ index: inout Int) throws(RejectionReason) -> Unicode.Scalar {
-        let kind = peek(index + 1)
-        guard kind == UInt8(ascii: "u") else {
-            index += 2
-            switch kind {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(kind)
-            default: throw .badText  // \b \f \n \r \t: control characters
-            }
-        }
-        guard let unit = scanHex4(index + 2) else { throw .malformedJSON }
-        index += 6
-        if let scalar = Unicode.Scalar(unit) { return scalar }
-        guard unit < 0xDC00, peek(index) == UInt8(ascii: "\\"), peek(index + 1) == UInt8(ascii: "u"),
-            let low = scanHex4(index + 2), 0xDC00...0xDFFF ~= low,
-            let scalar = Unicode.Scalar(0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00))
-        else { throw .badText }
-        index += 6
-        return scalar
     }
 
     /// Any number, with all its digits.
