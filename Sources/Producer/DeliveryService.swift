@@ -1,89 +1,85 @@
 import Kafka
 import ServiceKit
 
-/// Takes in Kafka's acknowledgements, and at the end waits for the last of them. Meanwhile it reports what was counted.
+/// Sends what the spools hold, and reports what was counted; at the end it waits for Kafka to have everything.
 struct DeliveryService: Service {
     let name = "delivery"
-    private let topic: KafkaProducerTopic
+    private let spools: Spools
     private let events: FeedEventPublisher
     private let counts: FeedCounts
     private let countersInterval: Duration
     private let logger: Logger
+    private let metrics: MetricsRegistry
+    private let makeClient: @Sendable (KafkaEvents) throws -> KafkaProducer
+    private let isConnected = Gauge()
     private let isStalled = Gauge()
-    private static let flushTime = Duration.seconds(30)
+
+    /// How long a stop waits for Kafka to acknowledge the trades, and then for the last events, and how long without any
+    /// acknowledgement. The rest stays in the spool.
+    private static let flushTime = Duration.seconds(20)
+    private static let lastFlushTime = Duration.seconds(4)
+    private static let flushPatience = Duration.seconds(3)
     /// How long nothing may be acknowledged while something waits for it, before the program counts as not ready.
     private static let stallTime = Duration.seconds(10)
 
-    /// How long the last events may take, once the brokers have acknowledged all else.
-    private static let lastFlushTime = Duration.seconds(4)
-
-    private var producer: KafkaProducer { topic.producer }
-
     /// - Parameters:
-    ///   - topic: where the trades go; the events go by the same producer.
     ///   - countersInterval: the time from one event `counters` to the next.
+    ///   - makeClient: makes a client of Kafka's that tells what it does.
     init(
-        topic: KafkaProducerTopic, events: FeedEventPublisher, counts: FeedCounts, countersInterval: Duration,
-        logger: Logger, metrics: MetricsRegistry, health: Health
+        spools: Spools, events: FeedEventPublisher, counts: FeedCounts, countersInterval: Duration, logger: Logger,
+        metrics: MetricsRegistry, health: Health,
+        makeClient: @escaping @Sendable (KafkaEvents) throws -> KafkaProducer
     ) {
-        self.topic = topic
+        self.spools = spools
         self.events = events
         self.counts = counts
         self.countersInterval = countersInterval
         self.logger = logger
-        health.require("kafka") { [isStalled] in
-            isStalled.value == 0 ? nil : "records wait, and none has been acknowledged for \(Self.stallTime)"
-        }
-        for topic in [topic, events.topic] {
-            let labels: MetricsRegistry.Labels = ["topic": topic.name]
-            metrics.reading(
-                "kafka_records_enqueued_total", "Records handed to Kafka's client", labels, isCount: true
-            ) { Double(topic.enqueuedCount) }
-            metrics.reading(
-                "kafka_records_acknowledged_total", "Records that Kafka has acknowledged", labels, isCount: true
-            ) { Double(topic.acknowledgedCount) }
-            metrics.reading(
-                "kafka_records_failed_total", "Records that Kafka's client gave up", labels, isCount: true
-            ) { Double(topic.failedCount) }
+        self.metrics = metrics
+        self.makeClient = makeClient
+        health.require("kafka") { [isConnected, isStalled] in
+            if isConnected.value == 0 { return "not reached; what comes is kept in the spool" }
+            return isStalled.value == 0 ? nil : "records wait, and none has been acknowledged for \(Self.stallTime)"
         }
     }
 
     func run(until shutdown: ShutdownSignal) throws {
-        var report = FeedReport(counts: counts, topic: topic, events: events, interval: countersInterval)
-        var lastCount = 0
+        let trades = TopicSender(spools.tradesTopic, spools.trades, maximumInFlight: 1 << 15, metrics: metrics)
+        let others = TopicSender(spools.eventsTopic, spools.events, maximumInFlight: 1 << 10, metrics: metrics)
+        logger.info("the spool is open", ["spool.directory": spools.path, "spool.records": spools.trades.recovered])
+        let delivery = Delivery([trades, others], logger: logger, metrics: metrics, makeClient: makeClient)
+        var report = FeedReport(
+            counts: counts, events: events, interval: countersInterval, acknowledged: { trades.acknowledged },
+            refused: { trades.refused })
+        var lastWaiting = 0
         var lastProgress = ContinuousClock.now
         while !shutdown.isRequested {
-            producer.poll(milliseconds: 100)
+            try delivery.step(milliseconds: 100)
             report.tellIfDue()
-            events.deliver()
-            if let failure = producer.fatalFailure { throw failure }
-            let count = producer.acknowledgedCount
-            if count != lastCount || producer.outstanding == 0 { (lastCount, lastProgress) = (count, .now) }
+            let waiting = delivery.waiting
+            if waiting < lastWaiting || waiting == 0 { lastProgress = .now }
+            lastWaiting = waiting
+            isConnected.set(delivery.isConnected ? 1 : 0)
             isStalled.set(ContinuousClock.now - lastProgress < Self.stallTime ? 0 : 1)
         }
-        _ = producer.flush(timeout: Self.flushTime)
+        try drain(delivery, within: Self.flushTime)
         report.finish()
-        events.deliver()
-        let unacknowledged = producer.flush(timeout: Self.lastFlushTime)
-        logger.info(
-            "published",
-            [
-                "kafka.acknowledged": topic.acknowledgedCount, "kafka.failed": producer.failedCount,
-                "kafka.unacknowledged": unacknowledged,
-            ])
-        guard unacknowledged == 0, producer.failedCount == 0 else {
-            throw DeliveryError(unacknowledged: unacknowledged, failed: producer.failedCount)
+        try drain(delivery, within: Self.lastFlushTime)
+        logger.info("published", ["kafka.acknowledged": trades.acknowledged, "spool.records": delivery.waiting])
+        if delivery.waiting > 0 {
+            logger.warning(
+                "Kafka has not acknowledged everything: the rest stays in the spool, and is sent at the next start",
+                ["spool.records": delivery.waiting])
         }
     }
-}
 
-/// Not every record was acknowledged when the program had to end.
-struct DeliveryError: Error, CustomStringConvertible {
-    let unacknowledged: Int
-    let failed: Int
-
-    var description: String {
-        "\(unacknowledged) records were not acknowledged by Kafka in time and \(failed) were given up: they may be missing "
-            + "from the topic"
+    /// Waits until Kafka has everything, as long as it goes on; not at all when it was never reached.
+    private func drain(_ delivery: Delivery, within limit: Duration) throws {
+        let deadline = ContinuousClock.now + limit
+        var (waiting, lastProgress) = (delivery.waiting, ContinuousClock.now)
+        while waiting > 0, delivery.wasConnected, .now < deadline, .now - lastProgress < Self.flushPatience {
+            try delivery.step(milliseconds: 100)
+            if delivery.waiting < waiting { (waiting, lastProgress) = (delivery.waiting, .now) }
+        }
     }
 }

@@ -16,8 +16,8 @@ final class FeedConnection: WebSocketClientHandler {
     private var firstData: ContinuousClock.Instant?
     private var lastData: ContinuousClock.Instant?
     private var openedAt: ContinuousClock.Instant?
-    /// When something came last, be it the open itself; before the first time, the start.
-    private var lastSign = Timestamp.now()
+    /// When something came last, be it the open itself; before the first time, what the spool knows of a former run.
+    private var lastSign: Timestamp
 
     private let connections: Counter
     private let disconnections: Counter
@@ -30,8 +30,9 @@ final class FeedConnection: WebSocketClientHandler {
 
     init(
         feed: WebSocketURL, symbols: [String], publisher: TradePublisher, events: FeedEventPublisher,
-        silence: SilenceWatch, logger: Logger, metrics: MetricsRegistry, health: Health
+        silence: SilenceWatch, lastSign: Timestamp? = nil, logger: Logger, metrics: MetricsRegistry, health: Health
     ) {
+        self.lastSign = lastSign ?? .now()
         self.feed = feed
         self.symbols = symbols
         self.publisher = publisher

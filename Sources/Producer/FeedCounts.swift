@@ -12,15 +12,17 @@ final class FeedCounts: Sendable {
     let frames: Counter
     let trades: Counter
     let repeated: Counter
-    let refused: Counter
+    let spooled: Counter
+    let dropped: Counter
     let rejected: [RejectionReason: Counter]
     private let symbols = Mutex([otherSymbols: Counter()])
 
     init(_ metrics: MetricsRegistry) {
         frames = metrics.counter("feed_frames_total", "Messages received from the feed")
-        trades = metrics.counter("feed_trades_total", "Trades received from the feed and handed to Kafka's client")
+        trades = metrics.counter("feed_trades_total", "Trades received from the feed")
         repeated = metrics.counter("feed_trades_repeated_total", "Trades that were identical to one shortly before")
-        refused = metrics.counter("kafka_records_refused_total", "Records that Kafka's client did not take")
+        spooled = metrics.counter("feed_trades_spooled_total", "Trades written to the spool on their way to Kafka")
+        dropped = metrics.counter("feed_trades_dropped_total", "Trades for which the spool had no place")
         rejected = Dictionary(
             uniqueKeysWithValues: RejectionReason.allCases.map { reason in
                 (

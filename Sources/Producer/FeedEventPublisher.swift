@@ -1,81 +1,70 @@
-import Kafka
 import ServiceKit
 import Synchronization
 import TradeModel
 
-/// Publishes the feed's events to their topic, numbered in one row whichever thread tells them.
+/// Writes the feed's events into their spool, numbered in one row whichever thread tells them.
 ///
-/// It never waits: what Kafka's client has no room for stays here, in order, until `deliver` finds room.
+/// It never waits.
 final class FeedEventPublisher: Sendable {
-    let topic: KafkaProducerTopic
     private let source: ShortText
     private let logger: Logger
     private let published: Counter
     private let lost: Counter
     private let state: Mutex<State>
 
-    private struct State {
+    private struct State: ~Copyable {
         var sequence: SequenceNumbers
-        /// Events that the topic has not got yet, the first one first.
-        var waiting: [[UInt8]] = []
+        let writer: SpoolWriter
+        var value = ByteWriter()
+
+        init(sequence: SequenceNumbers, writer: sending SpoolWriter) {
+            self.sequence = sequence
+            self.writer = writer
+        }
     }
 
-    /// Events that wait at most: days of a feed that is dialled in vain.
-    private static let maximumWaiting = 10_000
     /// What is kept of a text that the feed's server or the network gave.
     private static let maximumCauseLength = 500
 
     init(
-        topic: KafkaProducerTopic, source: ShortText, sequence: SequenceNumbers, logger: Logger,
-        metrics: MetricsRegistry
-    ) {
-        self.topic = topic
+        spool: Spool, source: ShortText, at now: Timestamp = .now(), logger: Logger, metrics: MetricsRegistry
+    ) throws(SpoolError) {
         self.source = source
         self.logger = logger
-        state = Mutex(State(sequence: sequence))
-        published = metrics.counter("feed_events_total", "Events of the feed handed to Kafka's client")
-        lost = metrics.counter("feed_events_lost_total", "Events of the feed that could not be published")
+        let sequence = SequenceNumbers(after: spool.lastSequence, at: now)
+        state = Mutex(State(sequence: sequence, writer: try SpoolWriter(spool, lastSequence: sequence.last, at: now)))
+        published = metrics.counter("feed_events_total", "Events of the feed written to the spool")
+        lost = metrics.counter("feed_events_lost_total", "Events of the feed for which the spool had no place")
     }
 
     /// Publishes an event. Any thread.
     /// - Parameter fill: sets what its kind tells.
     func publish(_ kind: FeedEvent.Kind, at time: Timestamp = .now(), _ fill: (inout FeedEvent) -> Void = { _ in }) {
-        state.withLock { state in
+        let problem = state.withLock { state -> String? in
             var event = FeedEvent(kind, at: time, source: source, sequence: state.sequence.next())
             fill(&event)
             event.cause = event.cause.map(Self.storable)
-            guard state.waiting.count < Self.maximumWaiting else { return lost.increment() }
-            var value = ByteWriter()
-            value.write(event)
-            state.waiting.append(value.withBytes { Array($0) })
-            deliver(&state)
-        }
-    }
-
-    /// Hands over what has been waiting, as far as there is room. Any thread.
-    func deliver() {
-        state.withLock { deliver(&$0) }
-    }
-
-    private func deliver(_ state: inout State) {
-        var done = 0
-        while done < state.waiting.count {
-            do throws(KafkaError) {
-                guard try produce(state.waiting[done]) == .enqueued else { break }
-                published.increment()
+            state.value.clear()
+            state.value.write(event)
+            do {
+                guard try append(&state) else { return "the spool of the events is full" }
+                state.writer.publish(at: time)
+                return nil
             } catch {
-                lost.increment()
-                logger.error("an event of the feed was not taken by Kafka's client", ["error": "\(error)"])
+                return "\(error)"
             }
-            done += 1
         }
-        state.waiting.removeFirst(done)
+        guard let problem else { return published.increment() }
+        lost.increment()
+        logger.error("an event of the feed is lost", ["feed.event": kind.rawValue, "error": problem])
     }
 
-    private func produce(_ value: [UInt8]) throws(KafkaError) -> ProduceOutcome {
+    private func append(_ state: inout State) throws(SpoolError) -> Bool {
         let result = source.withBytes { key in
-            value.withUnsafeBytes { value in
-                Result { () throws(KafkaError) in try topic.produce(key: key, value: value) }
+            state.value.withBytes { value in
+                Result { () throws(SpoolError) in
+                    try state.writer.append(key: key, value: value, sequence: state.sequence.last)
+                }
             }
         }
         return try result.get()

@@ -1,4 +1,3 @@
-import Kafka
 import ServiceKit
 import TradeModel
 
@@ -6,7 +5,8 @@ import TradeModel
 /// counts once an interval. Over the life of a producer that was stopped, they add up to what it received.
 struct FeedReport {
     private let counts: FeedCounts
-    private let topic: KafkaProducerTopic
+    private let acknowledged: () -> Int64
+    private let refused: () -> Int64
     private let events: FeedEventPublisher
     private let interval: Duration
 
@@ -20,11 +20,16 @@ struct FeedReport {
     private static let faultInterval = Duration.seconds(1)
 
     /// - Parameters:
-    ///   - topic: where the trades go.
     ///   - interval: the time from one event `counters` to the next.
-    init(counts: FeedCounts, topic: KafkaProducerTopic, events: FeedEventPublisher, interval: Duration) {
+    ///   - acknowledged: how many trades Kafka has acknowledged.
+    ///   - refused: how many Kafka's client has refused for good.
+    init(
+        counts: FeedCounts, events: FeedEventPublisher, interval: Duration, acknowledged: @escaping () -> Int64,
+        refused: @escaping () -> Int64
+    ) {
         self.counts = counts
-        self.topic = topic
+        self.acknowledged = acknowledged
+        self.refused = refused
         self.events = events
         self.interval = interval
         nextCounters = .now + interval
@@ -42,8 +47,7 @@ struct FeedReport {
         }
     }
 
-    /// Tells all that is left, when nothing is counted any more. A producer that never reached Kafka has nothing to tell,
-    /// and could not.
+    /// Tells all that is left, when nothing is counted any more.
     mutating func finish() {
         tellFaults()
         if counted() != last { tellCounters() }
@@ -53,19 +57,19 @@ struct FeedReport {
         let rejected = rejected.difference(to: counts.rejectedByReason)
         if !rejected.isEmpty { events.publish(.rejectedItems) { $0.details = rejected } }
         let dropped = dropped.difference(to: [
-            Self.refused: counts.refused.value, Self.undelivered: Int64(topic.failedCount),
+            Self.spoolFull: counts.dropped.value, Self.refusedByKafka: refused(),
         ])
         if !dropped.isEmpty { events.publish(.dropped) { $0.details = dropped } }
     }
 
-    private static let refused = ShortText("refused_by_client")!
-    private static let undelivered = ShortText("not_delivered")!
+    private static let spoolFull = ShortText("spool_full")!
+    private static let refusedByKafka = ShortText("refused_by_kafka")!
 
     private func counted() -> FeedEvent.Counts {
         // Against the way of a trade, so that none counts as come out that does not count as gone in.
         var now = FeedEvent.Counts()
-        now.acknowledged = Int64(topic.acknowledgedCount)
-        now.enqueued = Int64(topic.enqueuedCount)
+        now.acknowledged = acknowledged()
+        now.enqueued = counts.spooled.value
         now.rejected = counts.rejected.values.reduce(0) { $0 + $1.value }
         now.received = counts.trades.value + now.rejected
         now.frames = counts.frames.value

@@ -5,16 +5,11 @@ import WebSocket
 struct FeedService: Service {
     let name = "feed"
     let configuration: WebSocketClientConfiguration
-    /// Waits until the trades can be published; false when asked to stop meanwhile.
-    let waitForTopic: @Sendable (ShutdownSignal) throws -> Bool
     /// Makes the connection on the thread that it will live on.
-    let makeConnection: @Sendable (ShutdownSignal) -> FeedConnection
+    let makeConnection: @Sendable () throws -> FeedConnection
 
     func run(until shutdown: ShutdownSignal) throws {
-        // First, since the program is not ready before the connection is: that is the connection's to say.
-        let connection = makeConnection(shutdown)
-        guard try waitForTopic(shutdown) else { return }
-        let client = try WebSocketClient(configuration, handler: connection)
+        let client = try WebSocketClient(configuration, handler: try makeConnection())
         shutdown.onRequest { client.stop() }
         client.run()
     }

@@ -1,3 +1,4 @@
+import Glibc
 import Kafka
 import KafkaService
 import ServiceKit
@@ -31,11 +32,19 @@ enum ProducerOptions {
         help: "The time between two events that tell what was counted.",
         rule: { 1...86_400 ~= $0 ? nil : "must be from 1 to 86400" })
 
+    static let spoolDirectory = Setting<String>(
+        "spool-directory",
+        help: "Where trades are kept until Kafka has them; $STATE_DIRECTORY or ~/.local/state/tickstream without it.")
+    static let spoolMaxBytes = Setting<Int>(
+        "spool-max-bytes", default: "4294967296", unit: "bytes",
+        help: "What the spool may take on disk; when it is full, reading from the feed waits.",
+        rule: { $0 >= 64 << 20 ? nil : "must be at least 67108864, which are 64 MiB" })
+
     static let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9101")
 
     static let all: [any AnySetting] =
         [feedURL, feedToken, certificateAuthority, symbols, sourceID] + KafkaOptions.all
-        + [KafkaOptions.eventsTopic, marketHoursFile, countersInterval, monitoring]
+        + [KafkaOptions.eventsTopic, spoolDirectory, spoolMaxBytes, marketHoursFile, countersInterval, monitoring]
 }
 
 /// The program's settings and commands.
@@ -54,31 +63,25 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let health = Health()
     let client = try clientConfiguration(configuration)
     let calendar = try marketCalendar(configuration)
-    let producer = try makeProducer(configuration, logger)
-    let topic = try producer.topic(configuration[KafkaOptions.topic])
-    let eventsTopic = try producer.topic(configuration[KafkaOptions.eventsTopic])
     let source = ShortText(configuration[ProducerOptions.sourceID])!
+    let spools = try openSpools(configuration)
     let counts = FeedCounts(metrics)
-    let events = FeedEventPublisher(
-        topic: eventsTopic, source: source, sequence: SequenceNumbers(after: .now()), logger: logger, metrics: metrics)
+    let events = try FeedEventPublisher(spool: spools.events, source: source, logger: logger, metrics: metrics)
+    tellDamage(spools, events, logger)
+    let kafka = try kafkaSettings(configuration)
     let delivery = DeliveryService(
-        topic: topic, events: events, counts: counts,
+        spools: spools, events: events, counts: counts,
         countersInterval: .seconds(configuration[ProducerOptions.countersInterval]), logger: logger, metrics: metrics,
-        health: health)
+        health: health, makeClient: { try KafkaProducer(settings: kafka, events: $0) })
     let symbols = configuration[ProducerOptions.symbols]
-    let feed = FeedService(configuration: client) { shutdown in
-        guard let cluster = try producer.clusterID(until: shutdown, logger: logger) else { return false }
-        try checkTopics(configuration, producer, cluster: cluster, logger)
-        return true
-    } makeConnection: { shutdown in
+    let feed = FeedService(configuration: client) {
         let silence = SilenceWatch(
             calendar: calendar, symbols: symbols, events: events, logger: logger, metrics: metrics)
-        let publisher = TradePublisher(
-            topic: topic, source: source, sequence: SequenceNumbers(after: .now()), counts: counts,
-            silence: silence, shutdown: shutdown, logger: logger)
+        let publisher = try TradePublisher(
+            spool: spools.trades, source: source, counts: counts, silence: silence, logger: logger)
         return FeedConnection(
             feed: client.url, symbols: symbols, publisher: publisher, events: events, silence: silence,
-            logger: logger, metrics: metrics, health: health)
+            lastSign: spools.lastSign, logger: logger, metrics: metrics, health: health)
     }
     // Stopped in reverse: first no more comes in, then what came in is acknowledged.
     try ServiceGroup(
@@ -91,8 +94,47 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
 private func check(_ configuration: Configuration, _ logger: Logger) throws {
     _ = try clientConfiguration(configuration)
     _ = try marketCalendar(configuration)
-    let producer = try makeProducer(configuration, logger)
-    try checkTopics(configuration, producer, cluster: try producer.clusterID(timeout: .seconds(10)), logger)
+    let producer = try KafkaProducer(
+        settings: try kafkaSettings(configuration), events: KafkaEvents(logger: logger))
+    warnOfEmbeddedBroker(cluster: try producer.clusterID(timeout: .seconds(10)), logger: logger)
+    for topic in [configuration[KafkaOptions.topic], configuration[KafkaOptions.eventsTopic]] {
+        let partitions = try producer.partitionCount(of: topic, timeout: .seconds(10))
+        logger.info(
+            "the topic is there",
+            ["kafka.topic": topic, "kafka.partitions": partitions, "kafka.bootstrap": producer.bootstrapServers])
+    }
+}
+
+private func openSpools(_ configuration: Configuration) throws -> Spools {
+    let base: String
+    if let given = configuration[optional: ProducerOptions.spoolDirectory] {
+        base = given
+    } else if let state = environment("STATE_DIRECTORY") {
+        // systemd's, which may be a list.
+        base = String(state.prefix { $0 != ":" })
+    } else if let home = environment("HOME") {
+        base = "\(home)/.local/state/tickstream"
+    } else {
+        throw ConfigurationError("--\(ProducerOptions.spoolDirectory.name) must name a directory: there is no HOME")
+    }
+    return try Spools(
+        directory: try SpoolDirectory(base, source: configuration[ProducerOptions.sourceID]),
+        tradesTopic: configuration[KafkaOptions.topic], eventsTopic: configuration[KafkaOptions.eventsTopic],
+        limits: Spool.Limits(bytes: configuration[ProducerOptions.spoolMaxBytes]))
+}
+
+private func environment(_ name: String) -> String? {
+    guard let value = getenv(name) else { return nil }
+    let text = String(cString: value)
+    return text.isEmpty ? nil : text
+}
+
+/// Says what a former run wrote and this one cannot read.
+private func tellDamage(_ spools: Spools, _ events: FeedEventPublisher, _ logger: Logger) {
+    for damage in spools.trades.damage + spools.events.damage {
+        logger.error("a part of the spool is lost", ["error": damage])
+        events.publish(.dropped) { $0.cause = damage }
+    }
 }
 
 private func marketCalendar(_ configuration: Configuration) throws -> MarketCalendar {
@@ -132,20 +174,7 @@ func feedURL(_ address: String, token: String) throws -> WebSocketURL {
     return try WebSocketURL("\(address)\(address.contains("?") ? "&" : "?")token=\(encoded)")
 }
 
-private func makeProducer(_ configuration: Configuration, _ logger: Logger) throws -> KafkaProducer {
-    let settings = KafkaSettings.producer(bootstrapServers: configuration[KafkaOptions.bootstrapServers])
-    return try KafkaProducer(
-        settings: try KafkaOptions.complete(settings, from: configuration), events: KafkaEvents(logger: logger))
-}
-
-private func checkTopics(
-    _ configuration: Configuration, _ producer: KafkaProducer, cluster: String, _ logger: Logger
-) throws {
-    warnOfEmbeddedBroker(cluster: cluster, logger: logger)
-    for topic in [configuration[KafkaOptions.topic], configuration[KafkaOptions.eventsTopic]] {
-        let partitions = try producer.partitionCount(of: topic, timeout: .seconds(10))
-        logger.info(
-            "publishing",
-            ["kafka.topic": topic, "kafka.partitions": partitions, "kafka.bootstrap": producer.bootstrapServers])
-    }
+private func kafkaSettings(_ configuration: Configuration) throws -> KafkaSettings {
+    try KafkaOptions.complete(
+        .producer(bootstrapServers: configuration[KafkaOptions.bootstrapServers]), from: configuration)
 }

@@ -58,40 +58,12 @@ struct Repeats {
     /// 64 bits of everything that makes a trade. Among a million trades in memory, a new one meets another's fingerprint
     /// once in 10¹³ times; it then only carries a mark too many.
     private static func fingerprint(_ trade: borrowing Trade, _ conditions: UnsafeRawBufferPointer) -> UInt64 {
-        var mix = Mix()
+        var mix = Fingerprint()
         trade.symbol.withBytes { mix.add($0) }
         mix.add(trade.price)
         mix.add(trade.volume)
         mix.add(UInt64(bitPattern: trade.time.microseconds))
         mix.add(conditions)
         return mix.value
-    }
-
-    /// A multiply-and-fold hash: the high half of a full product stirs every bit of a word into all others.
-    private struct Mix {
-        var value: UInt64 = 0x9E37_79B9_7F4A_7C15
-
-        mutating func add(_ word: UInt64) {
-            let product = (value ^ word).multipliedFullWidth(by: 0xD6E8_FEB8_6659_FD93)
-            value = product.high ^ product.low &+ 0x9E37_79B9_7F4A_7C15
-        }
-
-        mutating func add(_ number: Decimal) {
-            add(UInt64(truncatingIfNeeded: number.coefficient))
-            add(UInt64(truncatingIfNeeded: number.coefficient >> 64) << 8 | UInt64(number.scale))
-        }
-
-        /// Texts of different lengths differ, whatever stands in them.
-        mutating func add(_ bytes: UnsafeRawBufferPointer) {
-            var index = 0
-            while index + 8 <= bytes.count {
-                add(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-                index += 8
-            }
-            var rest: UInt64 = 0
-            for byte in bytes[index...] { rest = rest << 8 | UInt64(byte) }
-            add(rest)
-            add(UInt64(bytes.count))
-        }
     }
 }

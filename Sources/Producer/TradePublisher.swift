@@ -1,17 +1,15 @@
-import Kafka
 import ServiceKit
 import TradeModel
 
-/// Turns frames of the feed into records of the topic, on the feed's thread: parsed once, written once, handed over.
+/// Turns frames of the feed into records in the spool, on the feed's thread: parsed once, written once.
 ///
 /// Steady work allocates nothing a trade and takes no lock of its own.
 final class TradePublisher {
-    private let topic: KafkaProducerTopic
+    private let writer: SpoolWriter
     private let source: ShortText
     private let counts: FeedCounts
     private let silence: SilenceWatch
     private let logger: Logger
-    private let shutdown: ShutdownSignal
     private var sequence: SequenceNumbers
     private var parser = FeedParser()
     private var repeats = Repeats()
@@ -22,16 +20,16 @@ final class TradePublisher {
     /// The counters of the symbols met so far: looked up without a lock.
     private var symbols: [ShortText: Counter] = [:]
 
+    /// - Parameter now: the wall clock, below which no sequence number begins.
     init(
-        topic: KafkaProducerTopic, source: ShortText, sequence: SequenceNumbers, counts: FeedCounts,
-        silence: SilenceWatch, shutdown: ShutdownSignal, logger: Logger
-    ) {
-        self.topic = topic
+        spool: Spool, source: ShortText, at now: Timestamp = .now(), counts: FeedCounts, silence: SilenceWatch,
+        logger: Logger
+    ) throws(SpoolError) {
+        sequence = SequenceNumbers(after: spool.lastSequence, at: now)
+        writer = try SpoolWriter(spool, lastSequence: sequence.last, at: now)
         self.source = source
-        self.sequence = sequence
         self.counts = counts
         self.silence = silence
-        self.shutdown = shutdown
         self.logger = logger
     }
 
@@ -46,6 +44,8 @@ final class TradePublisher {
     /// - Returns: nil when the frame was of no concern.
     func publish(_ frame: UnsafeRawBufferPointer) -> Outcome? {
         counts.frames.increment()
+        let now = Timestamp.now()
+        defer { writer.publish(at: now) }
         let message = parser.parse(frame.bindMemory(to: UInt8.self).span)
         switch message {
         case .ping: return nil
@@ -54,10 +54,11 @@ final class TradePublisher {
             logger.debug("the feed sent a message of another type", ["feed.type": type])
             return nil
         case .malformed(let position):
-            logger.warning("the feed sent a message that is no JSON", ["feed.position": position])
+            if rejectionLog.allows() {
+                logger.warning("the feed sent a message that is no JSON", ["feed.position": position])
+            }
         case .trades: break
         }
-        let now = Timestamp.now()
         let tick = (ContinuousClock.now - start).components
         let milliseconds = tick.seconds * 1000 + tick.attoseconds / 1_000_000_000_000_000
         // Before they are sent, so that no more come out than have come in, whenever somebody looks.
@@ -67,7 +68,7 @@ final class TradePublisher {
             if before > 0 { counts.repeated.increment() }
             count(trade.symbol)
             silence.trade(of: trade.symbol, at: now)
-            send(trade, frame, now, repeats: before)
+            spool(trade, frame, now, repeats: before)
         }
         for rejection in parser.rejections { reject(rejection, frame) }
         return .published
@@ -80,34 +81,39 @@ final class TradePublisher {
         counter.increment()
     }
 
-    private func send(_ trade: Trade, _ frame: UnsafeRawBufferPointer, _ now: Timestamp, repeats: Int32) {
+    private func spool(_ trade: Trade, _ frame: UnsafeRawBufferPointer, _ now: Timestamp, repeats: Int32) {
         let record = TradeRecord(
             trade: trade, toKafka: now, source: source, sequence: sequence.next(), repeats: repeats)
         value.clear()
         value.write(record, conditionsFrom: frame)
-        do throws(KafkaError) {
-            while try produce(trade.symbol) == .queueFull {
-                // The queue is at its bound: reading waits here, which holds the feed back by its socket. A stop does not
-                // wait for brokers that are away.
-                guard !shutdown.isRequested else { return counts.refused.increment() }
-                topic.producer.poll(milliseconds: 10)
-            }
+        do throws(SpoolError) {
+            guard try append(trade.symbol) else { return drop("the spool is full") }
+            counts.spooled.increment()
         } catch {
-            counts.refused.increment()
-            if rejectionLog.allows() {
-                logger.error("a trade was not taken by Kafka's client", ["error": "\(error)"])
-            }
+            drop("\(error)")
         }
     }
 
-    private func produce(_ key: ShortText) throws(KafkaError) -> ProduceOutcome {
+    private func append(_ key: ShortText) throws(SpoolError) -> Bool {
         let result = key.withBytes { key in
             value.withBytes { value in
-                Result { () throws(KafkaError) in try topic.produce(key: key, value: value) }
+                Result { () throws(SpoolError) in
+                    try writer.append(key: key, value: value, sequence: sequence.last)
+                }
             }
         }
         return try result.get()
     }
+
+    @inline(never)
+    private func drop(_ problem: String) {
+        counts.dropped.increment()
+        guard rejectionLog.allows() else { return }
+        logger.error("a trade is dropped: it has no place in the spool", ["error": problem])
+    }
+
+    /// Whether there is a place for whatever one more message brings. While there is none, reading must wait.
+    var hasRoom: Bool { writer.spool.hasRoom }
 
     private func reject(_ rejection: FeedParser.Rejection, _ frame: UnsafeRawBufferPointer) {
         counts.rejected[rejection.reason]?.increment()

@@ -24,6 +24,7 @@ final class MeasuredProgram {
         let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         var environment = readEnvironment()
         environment["DATABASE_URL"] = database
+        environment["SPOOL_DIRECTORY"] = log.path
         child = try ChildProcess(
             folder.appendingPathComponent(name).path, arguments, environment: environment,
             output: .file("\(log.path)/log"))

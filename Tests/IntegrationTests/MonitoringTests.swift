@@ -19,7 +19,10 @@ import Testing
         let producer = try RunningProgram.producer(broker, feed: "ws://127.0.0.1:\(port)")
         let readers = try RunningProgram.readers.map { try RunningProgram.reader($0, broker, database.url) }
 
-        #expect(try await producer.waitForReadiness(503) == "feed: not connected\n")
+        try await producer.waitForLog(": publishing", count: 2)
+        try await producer.wait(for: "only the feed to be missing") {
+            try await producer.waitForReadiness(503) == "feed: not connected\n"
+        }
         for reader in readers {
             #expect(try await reader.waitForReadiness(503).hasPrefix("partitions: none is claimed"))
         }
@@ -36,8 +39,11 @@ import Testing
             try await producer.metric("kafka_records_acknowledged_total") == Double(Self.trades)
         }
         #expect(try await producer.metric("feed_trades_total") == Double(Self.trades))
-        #expect(try await producer.metric("kafka_records_enqueued_total") == Double(Self.trades))
-        #expect(try await producer.metric("kafka_records_failed_total") == 0)
+        #expect(try await producer.metric("feed_trades_spooled_total") == Double(Self.trades))
+        #expect(try await producer.metric("kafka_records_sent_total") == Double(Self.trades))
+        #expect(try await producer.metric("kafka_records_resent_total") == 0)
+        #expect(try await producer.metric("kafka_records_refused_total") == 0)
+        #expect(try await producer.metric("feed_trades_dropped_total") == 0)
         #expect(try await producer.metric("feed_items_rejected_total") == 0)
         for reader in readers {
             try await reader.waitUntilStored(atLeast: Self.trades, from: producer)
@@ -50,7 +56,10 @@ import Testing
         #expect(try database.value("SELECT count(*) FROM trade_data_finhub") == "\(Self.trades)")
 
         try await simulator.stop()
-        #expect(try await producer.waitForReadiness(503) == "feed: not connected\n")
+        try await producer.waitForLog(": publishing", count: 2)
+        try await producer.wait(for: "only the feed to be missing") {
+            try await producer.waitForReadiness(503) == "feed: not connected\n"
+        }
         for program in [producer] + readers {
             #expect(try await program.get("/healthz").status == 200)
             #expect(try await program.get("/elsewhere").status == 404)

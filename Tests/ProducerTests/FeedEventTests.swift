@@ -1,4 +1,3 @@
-import Kafka
 import ServiceKit
 import Synchronization
 import TestSupport
@@ -42,24 +41,19 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
         #"{"data":[{"p":\#(price),"s":"\#(symbol)","t":1,"v":1}],"type":"trade"}"#
     }
 
-    /// Runs the producer's services on a feed until as many events as expected are published, then stops them.
-    private static func run(_ plan: [PlannedFeed.Step], until count: Int) async throws -> (TestTopic, [FeedEvent]) {
+    /// Runs the producer's connection on a feed until as many events as expected are published, then stops it and reports.
+    private static func run(
+        _ plan: [PlannedFeed.Step], until count: Int, trades: Int = 0
+    ) async throws -> (TestTopic, [FeedEvent]) {
         let topic = try TestTopic()
         let server = try WebSocketServer(handler: PlannedFeed(plan))
         let address = try feedURL("ws://127.0.0.1:\(server.port)", token: "hidden")
-        let logger = Logger(label: "test", output: { _ in })
-        let feed = FeedService(
-            configuration: WebSocketClientConfiguration(url: address), waitForTopic: { _ in true }
-        ) { _ in
+        let feed = FeedService(configuration: WebSocketClientConfiguration(url: address)) {
             FeedConnection(
-                feed: address, symbols: ["A"], publisher: topic.publisher(), events: topic.events,
-                silence: topic.silence(), logger: logger, metrics: topic.metrics, health: Health())
+                feed: address, symbols: ["A"], publisher: try topic.publisher(), events: topic.events,
+                silence: topic.silence(), logger: TestTopic.quiet, metrics: topic.metrics, health: Health())
         }
-        let delivery = DeliveryService(
-            topic: topic.topic, events: topic.events, counts: topic.counts, countersInterval: .seconds(3600),
-            logger: logger, metrics: topic.metrics, health: Health())
         let ended = Mutex(Set<String>())
-        let deliveryShutdown = ShutdownSignal()
         ServiceThread.start("server") {
             server.run()
             ended.withLock { _ = $0.insert("server") }
@@ -68,23 +62,21 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
             try? feed.run(until: topic.shutdown)
             ended.withLock { _ = $0.insert("feed") }
         }
-        ServiceThread.start("delivery") {
-            let result = Result { try delivery.run(until: deliveryShutdown) }
-            if case .success = result { ended.withLock { _ = $0.insert("delivery") } }
-        }
         let outcome: Result<Void, any Error>
         do {
             outcome = .success(
-                try await eventually("\(count) events are published") { topic.eventsTopic.enqueuedCount >= count })
+                try await eventually("\(count) events and \(trades) trades are published") {
+                    topic.eventCount >= count && topic.tradeCount >= trades
+                })
         } catch { outcome = .failure(error) }
         topic.shutdown.request()
         try await eventually("the feed's service ends") { ended.withLock { $0.contains("feed") } }
-        deliveryShutdown.request()
-        try await eventually("the delivery ends well") { ended.withLock { $0.contains("delivery") } }
         server.stop()
         try await eventually("the server ends") { ended.withLock { $0.contains("server") } }
         try outcome.get()
-        return (topic, try topic.feedEvents(topic.eventsTopic.enqueuedCount))
+        var report = topic.report()
+        report.finish()
+        return (topic, try topic.feedEvents())
     }
 
     @Test func `a connection's life stands in the topic`() async throws {
@@ -95,7 +87,7 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
                 .send(
                     [Self.trade("A"), refusal, Self.trade("B"), Self.trade("A", price: 0), Self.trade("A")], code: 1001),
                 .refuse(503), .send([Self.trade("A")], code: nil),
-            ], until: 6)
+            ], until: 5, trades: 4)
         #expect(events.map(\.sequence) == events.indices.map { 5001 + Int64($0) })
         #expect(events.map(\.at) == events.map(\.at).sorted())
         let life = events.filter { $0.kind != .rejectedItems && $0.kind != .counters }
@@ -155,23 +147,21 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
 
     @Test func `counters are told at each interval, and what was told is not told again`() async throws {
         let topic = try TestTopic()
-        let publisher = topic.publisher()
-        var report = FeedReport(
-            counts: topic.counts, topic: topic.topic, events: topic.events, interval: .seconds(60))
+        let publisher = try topic.publisher()
+        var report = topic.report()
         let start = ContinuousClock.now
         func publish(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { publisher.publish($0) } }
         for symbol in ["A", "B", "A"] { publish(Self.trade(symbol)) }
         report.tellIfDue(at: start + .milliseconds(500))
-        #expect(topic.eventsTopic.enqueuedCount == 0)
+        #expect(topic.eventCount == 0)
         report.tellIfDue(at: start + .seconds(61))
         publish(Self.trade("B"))
         for _ in 0..<3 { publish(Self.trade("B", price: 0)) }
         publish(#"{"type":"ping"}"#)
         report.tellIfDue(at: start + .milliseconds(62_500))
         report.tellIfDue(at: start + .milliseconds(62_600))
-        try #require(topic.topic.producer.flush(timeout: .seconds(20)) == 0)
         report.finish()
-        let events = try topic.feedEvents(3)
+        let events = try topic.feedEvents()
         #expect(events.map(\.kind) == [.counters, .rejectedItems, .counters])
         #expect(events[0].details == [ShortText("A")!: 2, ShortText("B")!: 1])
         #expect(events[0].counts?.received == 3 && events[0].counts?.rejected == 0 && events[0].counts?.frames == 3)
@@ -182,39 +172,10 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
         #expect((events[0].counts?.acknowledged ?? 0) + (events[2].counts?.acknowledged ?? 0) == 4)
     }
 
-    @Test func `trades that Kafka's client does not take are told as dropped`() async throws {
-        let topic = try TestTopic { $0["message.max.bytes"] = "1000" }
-        let publisher = topic.publisher()
-        let conditions = "[" + (0..<300).map { "\"\($0)\"" }.joined(separator: ",") + "]"
-        let frame = #"{"data":[{"p":1,"s":"A","t":1,"v":1,"c":\#(conditions)}],"type":"trade"}"#
-        _ = Array(frame.utf8).withUnsafeBytes { publisher.publish($0) }
-        var report = FeedReport(
-            counts: topic.counts, topic: topic.topic, events: topic.events, interval: .seconds(60))
-        report.finish()
-        let events = try topic.feedEvents(2)
-        #expect(events.map(\.kind) == [.dropped, .counters])
-        #expect(events[0].details == [ShortText("refused_by_client")!: 1])
-        #expect(events[1].counts?.received == 1 && events[1].counts?.enqueued == 0)
-    }
-
-    @Test func `events wait for room in the queue, in their order`() throws {
-        let topic = try TestTopic { $0["queue.buffering.max.messages"] = "2" }
-        topic.cluster.setBrokers(up: false)
-        for number in 0..<5 { topic.events.publish(.stalled) { $0.cause = "\(number)" } }
-        #expect(topic.eventsTopic.enqueuedCount == 2)
-        topic.cluster.setBrokers(up: true)
-        let deadline = ContinuousClock.now + .seconds(30)
-        while topic.eventsTopic.enqueuedCount < 5, ContinuousClock.now < deadline {
-            topic.topic.producer.poll(milliseconds: 10)
-            topic.events.deliver()
-        }
-        #expect(try topic.feedEvents(5).map(\.cause) == ["0", "1", "2", "3", "4"])
-    }
-
     @Test func `a text of the network is cut, and made fit for the table`() throws {
         let topic = try TestTopic()
         topic.events.publish(.subscriptionRefused) { $0.cause = "a\0" + String(repeating: "ü", count: 2000) }
-        #expect(try topic.feedEvents(1)[0].cause == "a\u{FFFD}" + String(repeating: "ü", count: 498))
+        #expect(try topic.feedEvents()[0].cause == "a\u{FFFD}" + String(repeating: "ü", count: 498))
     }
 
     @Test func `a feed that makes up symbols does not fill the memory`() {

@@ -6,74 +6,100 @@ import TradeModel
 
 @testable import Producer
 
-/// The producer's topics in an embedded cluster, with a publisher's surroundings.
+/// A directory of a producer's own, which goes with it.
+final class TestDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appendingPathComponent("tickstream-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+}
+
+/// A producer's spools, with a publisher's surroundings; what is published is read where it lies.
 final class TestTopic: Sendable {
-    let cluster: EmbeddedKafka
-    let topic: KafkaProducerTopic
-    let eventsTopic: KafkaProducerTopic
+    let directory: TestDirectory
+    let spools: Spools
     let events: FeedEventPublisher
-    let metrics: MetricsRegistry
+    let metrics = MetricsRegistry()
     let counts: FeedCounts
     let shutdown = ShutdownSignal()
 
-    init(_ change: (inout KafkaSettings) -> Void = { _ in }) throws {
-        cluster = try EmbeddedKafka()
-        try cluster.createTopic("trades", partitions: 1)
-        try cluster.createTopic("feed-events", partitions: 1)
-        var settings = KafkaSettings.producer(bootstrapServers: cluster.bootstrapServers)
-        change(&settings)
-        let producer = try KafkaProducer(settings: settings)
-        topic = try producer.topic("trades")
-        eventsTopic = try producer.topic("feed-events")
-        metrics = MetricsRegistry()
+    static let quiet = Logger(label: "test", output: { _ in })
+
+    /// - Parameter directory: that of a former one, to go on where it stopped.
+    init(_ directory: TestDirectory? = nil, limits: Spool.Limits = Spool.Limits(bytes: 64 << 20)) throws {
+        self.directory = try directory ?? TestDirectory()
+        spools = try Spools(
+            directory: try SpoolDirectory(self.directory.path, source: "test"), tradesTopic: "trades",
+            eventsTopic: "feed-events", limits: limits)
         counts = FeedCounts(metrics)
-        events = FeedEventPublisher(
-            topic: eventsTopic, source: ShortText("test")!,
-            sequence: SequenceNumbers(after: Timestamp(microseconds: 5000)),
-            logger: Logger(label: "test", output: { _ in }), metrics: metrics)
+        events = try FeedEventPublisher(
+            spool: spools.events, source: ShortText("test")!, at: Timestamp(microseconds: 5000), logger: Self.quiet,
+            metrics: metrics)
     }
+
+    /// How many trades and events have been published.
+    var tradeCount: Int { spools.trades.written }
+    var eventCount: Int { spools.events.written }
 
     /// A watch over symbols, by the built-in market hours unless told otherwise.
     func silence(of symbols: [String] = [], _ calendar: MarketCalendar = .builtIn) -> SilenceWatch {
         SilenceWatch(
-            calendar: calendar, symbols: symbols, events: events, logger: Logger(label: "test", output: { _ in }),
-            metrics: metrics)
+            calendar: calendar, symbols: symbols, events: events, logger: Self.quiet, metrics: metrics)
     }
 
     /// A publisher whose numbers begin at 1001.
-    func publisher(
-        silence: SilenceWatch? = nil, logger: Logger = Logger(label: "test", output: { _ in })
-    ) -> TradePublisher {
-        TradePublisher(
-            topic: topic, source: ShortText("test")!,
-            sequence: SequenceNumbers(after: Timestamp(microseconds: 1000)), counts: counts,
-            silence: silence ?? self.silence(), shutdown: shutdown, logger: logger)
+    func publisher(silence: SilenceWatch? = nil, logger: Logger = TestTopic.quiet) throws -> TradePublisher {
+        try TradePublisher(
+            spool: spools.trades, source: ShortText("test")!, at: Timestamp(microseconds: 1000), counts: counts,
+            silence: silence ?? self.silence(), logger: logger)
     }
 
-    /// So many events from the first on; blocks.
-    func feedEvents(_ count: Int) throws -> [FeedEvent] {
-        try records(count, of: "feed-events").map { record in
+    /// A report over what is counted here, of which Kafka has acknowledged everything.
+    func report(every interval: Duration = .seconds(60)) -> FeedReport {
+        FeedReport(
+            counts: counts, events: events, interval: interval,
+            acknowledged: { [counts] in counts.spooled.value }, refused: { 0 })
+    }
+
+    /// The delivery of what is published to an embedded cluster.
+    func delivery(
+        to cluster: EmbeddedKafka, counters: Duration = .seconds(3600), health: Health = Health(),
+        logger: Logger = TestTopic.quiet, _ change: @escaping @Sendable (inout KafkaSettings) -> Void = { _ in }
+    ) -> DeliveryService {
+        let servers = cluster.bootstrapServers
+        return DeliveryService(
+            spools: spools, events: events, counts: counts, countersInterval: counters, logger: logger,
+            metrics: metrics, health: health
+        ) { events in
+            var settings = KafkaSettings.producer(bootstrapServers: servers)
+            change(&settings)
+            return try KafkaProducer(settings: settings, events: events)
+        }
+    }
+
+    /// All events that nobody has acknowledged, from the first on.
+    func feedEvents() throws -> [FeedEvent] {
+        try Self.records(of: spools.events).map { record in
             #expect(record.key == "test")
             return try FeedEvent(json: Array(record.value.utf8).span)
         }
     }
 
-    /// The keys and values of so many records from the first on; blocks.
-    func records(_ count: Int, of topic: String = "trades") throws -> [(key: String, value: String)] {
-        try #require(self.topic.producer.flush(timeout: .seconds(20)) == 0)
-        let consumer = try KafkaConsumer(settings: .consumer(bootstrapServers: cluster.bootstrapServers, group: "g"))
-        try consumer.assign([TopicPartition(topic: topic, partition: 0): 0])
-        let deadline = ContinuousClock.now + .seconds(20)
-        var records: [(String, String)] = []
-        while records.count < count {
-            try #require(ContinuousClock.now < deadline, "\(records.count) of \(count) records came")
-            switch consumer.poll(milliseconds: 100) {
-            case .record(let record):
-                records.append(
-                    (String(decoding: record.key, as: UTF8.self), String(decoding: record.value, as: UTF8.self)))
-            case .failure(let error, _): throw error
-            default: break
-            }
+    /// The keys and values of all trades that nobody has acknowledged, from the first on.
+    func records() throws -> [(key: String, value: String)] { try Self.records(of: spools.trades) }
+
+    static func records(of spool: Spool) throws -> [(key: String, value: String)] {
+        let reader = SpoolReader(spool)
+        var records: [(key: String, value: String)] = []
+        while let record = try reader.next() {
+            records.append((String(decoding: record.key, as: UTF8.self), String(decoding: record.value, as: UTF8.self)))
+            reader.advance()
         }
         return records
     }

@@ -1,4 +1,5 @@
 internal import CLibrdkafka
+internal import Glibc
 internal import Synchronization
 
 /// What librdkafka's callbacks work on: retained until the client is destroyed.
@@ -55,6 +56,8 @@ private func onLog(
     _ client: OpaquePointer?, _ level: Int32, _ facility: UnsafePointer<CChar>?, _ text: UnsafePointer<CChar>?
 ) {
     guard let client, let facility, let text, let opaque = rd_kafka_opaque(client) else { return }
+    // Chosen knowingly: librdkafka still calls the guarantee an experiment, years after it came.
+    guard strstr(text, "enable.gapless.guarantee is experimental") == nil else { return }
     Unmanaged<CallbackContext>.fromOpaque(opaque).takeUnretainedValue()
         .events.log(KafkaLogLevel(syslog: level), String(cString: facility), String(cString: text))
 }

@@ -48,6 +48,13 @@ package final class EmbeddedKafka: Sendable {
         rd_kafka_mock_topic_set_error(cluster, name, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
     }
 
+    /// Refuses the next produce requests, each with one of these codes of Kafka's protocol.
+    package func refuseProducing(with codes: [Int32]) {
+        var codes = codes.map { rd_kafka_resp_err_t($0) }
+        // 0 is a produce request's number in Kafka's protocol.
+        rd_kafka_mock_push_request_errors_array(cluster, 0, codes.count, &codes)
+    }
+
     /// Takes all brokers down, which cuts their connections, or up again on the same ports. Their records stay.
     package func setBrokers(up isUp: Bool) {
         for id in 1...brokers {

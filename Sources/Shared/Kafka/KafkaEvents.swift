@@ -30,15 +30,21 @@ package struct KafkaEvents: Sendable {
     package let deliveryFailure:
         @Sendable (KafkaError, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void
 
+    /// What became of a record that was sent with a token: nil when Kafka has acknowledged it. Called inside `poll` and
+    /// `flush`, on their thread. A record that was sent without a token is only counted.
+    package let delivered: @Sendable (_ token: Int, KafkaError?) -> Void
+
     package init(
         log: @escaping @Sendable (KafkaLogLevel, _ facility: String, _ message: String) -> Void = { _, _, _ in },
         error: @escaping @Sendable (KafkaError) -> Void = { _ in },
         deliveryFailure:
             @escaping @Sendable (KafkaError, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void =
-            { _, _, _ in }
+            { _, _, _ in },
+        delivered: @escaping @Sendable (_ token: Int, KafkaError?) -> Void = { _, _ in }
     ) {
         self.log = log
         self.error = error
         self.deliveryFailure = deliveryFailure
+        self.delivered = delivered
     }
 }

@@ -7,11 +7,19 @@ internal import Synchronization
 /// then let go of it and of its topics.
 package final class KafkaProducer: KafkaCluster {
     package let handle: KafkaHandle
+    // Safe to share: librdkafka's queues are thread-safe. Let go of in `deinit`, before the client is.
+    private nonisolated(unsafe) let queue: OpaquePointer
 
     package init(settings: KafkaSettings, events: KafkaEvents = KafkaEvents()) throws(KafkaError) {
         handle = try KafkaHandle(RD_KAFKA_PRODUCER, settings, events, isPolled: true) { conf in
             rd_kafka_conf_set_dr_msg_cb(conf, onDelivery)
         }
+        // Every client has one.
+        queue = rd_kafka_queue_get_main(handle.pointer)!
+    }
+
+    deinit {
+        rd_kafka_queue_destroy(queue)
     }
 
     /// A topic to produce to; it keeps the producer alive.
@@ -23,6 +31,11 @@ package final class KafkaProducer: KafkaCluster {
     /// taking a `Duration` apart costs more than a poll that finds nothing).
     package func poll(milliseconds: Int32) {
         rd_kafka_poll(handle.pointer, milliseconds)
+    }
+
+    /// Ends a `poll` that waits, or the next one. Any thread.
+    package func wake() {
+        rd_kafka_queue_yield(queue)
     }
 
     /// Waits until everything is acknowledged or failed, serving acknowledgements meanwhile; blocks its thread.
@@ -70,6 +83,12 @@ private func onDelivery(
     _ client: OpaquePointer?, _ message: UnsafePointer<rd_kafka_message_t>?, _ opaque: UnsafeMutableRawPointer?
 ) {
     guard let message, let opaque, let ofTopic = message.pointee._private else { return }
+    if let token = DeliveryToken.token(ofTopic) {
+        let code = message.pointee.err
+        let error = code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaError(code)
+        Unmanaged<CallbackContext>.fromOpaque(opaque)._withUnsafeGuaranteedRef { $0.events.delivered(token, error) }
+        return
+    }
     let hasFailed = message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR
     Unmanaged<DeliveryCounts>.fromOpaque(ofTopic)._withUnsafeGuaranteedRef { counts -> Void in
         if hasFailed {

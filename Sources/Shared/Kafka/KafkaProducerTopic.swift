@@ -50,12 +50,28 @@ package final class KafkaProducerTopic: Sendable {
     package func produce(
         key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, partition: Int32? = nil
     ) throws(KafkaError) -> ProduceOutcome {
+        let outcome = try enqueue(key, value, partition, Unmanaged.passUnretained(counts).toOpaque())
+        if outcome == .enqueued { counts.enqueued.wrappingAdd(1, ordering: .releasing) }
+        return outcome
+    }
+
+    /// The same of a record whose end `KafkaEvents.delivered` tells, under a token from 0 up to 2⁶²; not counted here.
+    @inline(__always)
+    package func send(
+        key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, token: Int
+    ) throws(KafkaError) -> ProduceOutcome {
+        try enqueue(key, value, nil, DeliveryToken.pointer(token))
+    }
+
+    @inline(__always)
+    private func enqueue(
+        _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ partition: Int32?,
+        _ mark: UnsafeMutableRawPointer?
+    ) throws(KafkaError) -> ProduceOutcome {
         let result = rd_kafka_produce(
             topic, partition ?? anyPartition, RD_KAFKA_MSG_F_COPY,
-            UnsafeMutableRawPointer(mutating: value.baseAddress), value.count, key.baseAddress, key.count,
-            Unmanaged.passUnretained(counts).toOpaque())
+            UnsafeMutableRawPointer(mutating: value.baseAddress), value.count, key.baseAddress, key.count, mark)
         guard result == 0 else { return try refusal(rd_kafka_last_error()) }
-        counts.enqueued.wrappingAdd(1, ordering: .releasing)
         return .enqueued
     }
 

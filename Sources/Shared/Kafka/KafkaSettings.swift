@@ -57,10 +57,12 @@ extension KafkaSettings {
     /// For a producer that loses, repeats and reorders nothing while it lives.
     ///
     /// A record waits for its broker without limit: time-outs would only turn an outage into records of which nobody
-    /// knows whether they are stored. What bounds it is the queue, which fills up and says so.
+    /// knows whether they are stored. What bounds it is the queue, which fills up and says so. A batch that is refused for
+    /// good ends the client instead of leaving a hole: what is sent again then still comes in order.
     package static func producer(bootstrapServers: String) -> KafkaSettings {
         client(bootstrapServers: bootstrapServers).adding([
             ("enable.idempotence", "true"),
+            ("enable.gapless.guarantee", "true"),
             ("acks", "all"),
             ("message.timeout.ms", "0"),
             // The same partition for a key as Kafka's own clients choose.

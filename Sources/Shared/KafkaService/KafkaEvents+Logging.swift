@@ -3,14 +3,17 @@ import ServiceKit
 
 extension KafkaEvents {
     /// Sends what a client reports to the log.
-    package init(logger: Logger) {
+    ///
+    /// - Parameter delivered: what becomes of records that are sent with a token.
+    package init(logger: Logger, delivered: @escaping @Sendable (_ token: Int, KafkaError?) -> Void = { _, _ in }) {
         self.init(
             log: { level, facility, message in
                 logger.log(
                     LogLevel(rawValue: level.rawValue) ?? .info, "Kafka client",
                     ["kafka.facility": facility, "kafka.message": message])
             },
-            error: { error in logger.warning("Kafka error", ["error": "\(error)"]) })
+            error: { error in logger.warning("Kafka error", ["error": "\(error)"]) },
+            delivered: delivered)
     }
 }
 

@@ -7,6 +7,8 @@ import TestSupport
 final class RunningProgram: Sendable {
     let name: String
     let child: ChildProcess
+    /// Where a producer keeps what Kafka has not got, unless the test names a place.
+    private let spool: TemporaryDirectory
     private let output = Lines()
     private let errors = Lines()
 
@@ -15,6 +17,8 @@ final class RunningProgram: Sendable {
         self.name = name
         var variables = Self.surroundings
         variables["MONITORING_LISTEN"] = "127.0.0.1:0"
+        spool = try TemporaryDirectory(prefix: "tickstream-spool")
+        variables["SPOOL_DIRECTORY"] = spool.path
         child = try ChildProcess(
             BuiltPrograms().path(of: name), arguments,
             environment: variables.merging(environment) { _, given in given },
@@ -90,7 +94,7 @@ final class RunningProgram: Sendable {
 
     /// This process' environment without what steers the programs.
     static let surroundings = ProcessInfo.processInfo.environment.filter { variable in
-        !["KAFKA_", "PG", "FINNHUB_", "DATABASE_", "FEED_", "MONITORING_", "LOG_"].contains {
+        !["KAFKA_", "PG", "FINNHUB_", "DATABASE_", "FEED_", "MONITORING_", "LOG_", "SPOOL_"].contains {
             variable.key.hasPrefix($0)
         }
     }

@@ -74,20 +74,23 @@ package final class PipelineProcesses: Sendable {
         try await process.succeed(limit: limit)
     }
 
-    /// Starts a producer from the feed at `feed`; returns at once.
+    /// Starts a producer from the feed at `feed`; returns at once. Its spool is in the directory, under its name, so that one
+    /// that is started again goes on; `SPOOL_DIRECTORY` says otherwise.
     @discardableResult
     package func startProducer(
         feed: String, bootstrap: String, symbols: [String], index: Int? = nil, arguments: [String] = [],
         environment: [String: String] = [:]
     ) throws(LocalServerError) -> PipelineProcess {
-        try launch(
-            name("producer", index), program: "producer",
+        let name = name("producer", index)
+        return try launch(
+            name, program: "producer",
             [
                 "--feed-url", feed, "--kafka-bootstrap-servers", bootstrap, "--symbols",
                 symbols.joined(separator: ","),
             ] + arguments,
-            // It flushes for up to 35 s when the broker does not answer.
-            environment: environment, grace: .seconds(40))
+            environment: environment.merging(["SPOOL_DIRECTORY": "\(directory)/\(name)-spool"]) { given, _ in given },
+            // It waits for up to 30 s for a broker that answers slowly.
+            grace: .seconds(40))
     }
 
     /// Starts a consumer; returns at once. Several share the partitions.

@@ -231,7 +231,9 @@ final class Startup: Sendable {
         try processes.startProducer(
             feed: address, bootstrap: broker.servers, symbols: symbols,
             arguments: ["--trades-topic", topic, "--events-topic", configuration[KafkaOptions.eventsTopic]],
-            environment: isLive ? ["FINNHUB_TOKEN": token] : [:])
+            environment: ["SPOOL_DIRECTORY": "\(directory)/spool"].merging(
+                isLive ? ["FINNHUB_TOKEN": token] : [:]
+            ) { $1 })
         say("Feed        \(feed)")
         return (feed, symbols)
     }
