@@ -1,7 +1,7 @@
 # The one entrance, for people and for CI: `make help` lists what there is.
 #
 # Settings go on the command line or into the environment: KAFKA_HOME, KAFKA_BOOTSTRAP_SERVERS, FINNHUB_TOKEN_FILE,
-# SYMBOLS, RATE, TRADES. Make hands both on to the programs.
+# SYMBOLS, RATE, TRADES, TEST_WIDTH. Make hands both on to the programs.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run clean-run test test-kafka e2e bench lint docs docs-check format clean
@@ -34,21 +34,17 @@ clean-run: ## forget the data of make run
 
 test: setup ## run all tests, on the embedded broker
 	swift build --build-tests
-	env -u KAFKA_HOME -u KAFKA_BOOTSTRAP_SERVERS swift test --skip-build
+	@env -u KAFKA_HOME -u KAFKA_BOOTSTRAP_SERVERS deploy/local/test.sh
 
 test-kafka: setup ## run the tests that talk to a broker on a real Kafka: make test-kafka KAFKA_HOME=…
 	@test -n "$$KAFKA_HOME" || { echo "KAFKA_HOME=… must name an unpacked Kafka distribution" >&2; exit 1; }
 	@deploy/local/setup.sh java
 	swift build --build-tests
-	swift test --skip-build --filter '^($(KAFKA_TESTS))\.'
+	@deploy/local/test.sh --filter '^($(KAFKA_TESTS))\.'
 
-# The test's result, one line, comes last; the exit status is that of the tests.
-e2e: SHELL := /bin/bash
-e2e: .SHELLFLAGS := -o pipefail -c
 e2e: setup ## send TRADES=100000 trades from feed to tables and compare
 	swift build --build-tests
-	@TICKSTREAM_E2E_TRADES=$(TRADES) swift test --skip-build --filter '^EndToEndTests\.' 2>&1 \
-		| awk '/^sent=/ { result = $$0; next } { print; fflush() } END { if (result != "") print result }'
+	@TICKSTREAM_E2E_TRADES=$(TRADES) deploy/local/test.sh --filter '^EndToEndTests\.'
 
 bench: build ## measure throughput beside the limits of this machine; on a real Kafka with KAFKA_HOME=…
 	@test -z "$$KAFKA_HOME" || deploy/local/setup.sh java

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# test.sh ARGUMENT...: runs `swift test` on what is built, and ends with its status. What matters most comes last: the
+# end-to-end tests' result line; after a failure whatever says what failed, and after a crash where that was.
+set -u
+cd "$(dirname "$0")/../.."
+
+# So many tests run at a time. Otherwise all do: on few cores they keep one another from the processor.
+width=${TEST_WIDTH:-$((2 * $(nproc)))}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$width swift test --skip-build "$@" 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+if [ "$status" -eq 0 ]; then
+    grep '^sent=' "$log"
+    exit 0
+fi
+printf '\nWhat failed, of the log above:\n'
+{
+    grep -E '✘|recorded an issue|Fatal error|Program crashed|unexpected signal' "$log" | tail -n 25
+    # Of a crash, the innermost frames that are the project's own, and what had begun and not ended.
+    grep -E '^ *[0-9]+ .* at .*/(Tests|Sources|deploy)/.*\.swift:[0-9]' "$log" | head -n 5
+    grep -q '✘ Test run' "$log" || awk '
+        match($0, / (started\.$|(with .* )?(passed|failed) after )/) {
+            name = substr($0, 1, RSTART - 1)
+            sub(/^[^ ]+ /, "", name)
+            if (name !~ /^Test / || name ~ /^Test (case|run)/) next
+            if (/ started\.$/) open[name] = 1; else delete open[name]
+        }
+        END { for (name in open) if (shown++ < 8) print "had not ended: " name }' "$log"
+} | cut -c 1-1000
+exit "$status"
