@@ -48,6 +48,7 @@ let package = Package(
         library("CLibrdkafka", pkgConfig: "rdkafka", package: "librdkafka-dev"),
         library("CLibpq", pkgConfig: "libpq", package: "libpq-dev"),
         library("CLibwebsockets", pkgConfig: "libwebsockets", package: "libwebsockets-dev"),
+        library("CSSL", pkgConfig: "openssl", package: "libssl-dev"),
 
         shared("TradeModel"),
         shared("Kafka", ["CLibrdkafka"]),
@@ -70,7 +71,7 @@ let package = Package(
         program("Producer", ["TradeModel", "Kafka", "KafkaService", "WebSocket"]),
         program("Consumer", ["TradeModel", "Kafka", "KafkaService", "Postgres", "ExactlyOnce", "Migrations"]),
         program("KPIService", ["TradeModel", "Kafka", "KafkaService", "Postgres", "ExactlyOnce"]),
-        program("FeedSimulator", ["TradeModel", "WebSocket"]),
+        program("FeedSimulator", ["TradeModel", "WebSocket", "CSSL"]),
         program("DevBroker", ["Kafka", "KafkaService"]),
 
         // What `make run`, the tests and the benchmarks start on one machine.

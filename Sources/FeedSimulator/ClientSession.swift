@@ -12,16 +12,15 @@ struct ClientSession {
         case ignore
     }
 
-    private let known: Set<ShortText>
-    private let maxSymbols: Int
+    /// The symbols that there are.
+    var known: Set<ShortText>
+    /// How many symbols may be subscribed.
+    var places: Int
     private var symbols: Set<ShortText> = []
 
-    /// - Parameters:
-    ///   - known: the symbols that there are.
-    ///   - maxSymbols: what the plan allows; like the real feed, only the second symbol above it is refused.
-    init(known: Set<ShortText>, maxSymbols: Int) {
+    init(known: Set<ShortText>, places: Int) {
         self.known = known
-        self.maxSymbols = maxSymbols
+        self.places = places
     }
 
     mutating func receive(_ message: Span<UInt8>) -> Action {
@@ -42,7 +41,7 @@ struct ClientSession {
     private mutating func subscribe(_ name: String) -> Action {
         guard let symbol = ShortText(name), known.contains(symbol) else { return .refuse("Invalid symbol \(name)") }
         guard !symbols.contains(symbol) else { return .ignore }
-        guard symbols.count <= maxSymbols else { return .refuse("Subscribing to too many symbols") }
+        guard symbols.count < places else { return .refuse("Subscribing to too many symbols") }
         symbols.insert(symbol)
         return .subscribe(symbol)
     }

@@ -76,7 +76,7 @@ final class FeedHandler: WebSocketServerHandler {
         while connection.queuedBytes < Self.batchBytes {
             guard let trades = client.writeFrame(&frame, at: now, allowance: allowance) else { break }
             guard frame.withBytes({ connection.send($0) }) else { return }
-            frame.withBytes { recording?.append($0, at: now.instant) }
+            frame.withBytes { recording?.append($0, connection: connection.identifier, at: now) }
             client.tradesSent += trades
             allowance -= trades
         }

@@ -20,12 +20,17 @@ struct FeedOptions: Sendable {
     /// What is replayed instead of the simulated market.
     var replay: Replay?
     var speed = 1.0
+    /// What is served instead of the simulated market.
+    var scenario: Scenario?
     var recordFile: String?
 
     /// How often it is looked at what is due: about once a trade, within what a loop can do well.
     var tickInterval: Duration {
         .milliseconds(replay == nil ? max(1, min(1000 / rate, 10)) : 1)
     }
+
+    /// How many symbols a connection may subscribe: like the real feed, only the second one above the plan's is refused.
+    var places: Int { maxSymbols + 1 }
 
     /// What each new connection begins with.
     func makeClients() -> () -> FeedClient {
@@ -36,7 +41,7 @@ struct FeedOptions: Sendable {
             let feed: any Feed =
                 replay.map { ReplayFeed($0, speed: speed) }
                 ?? MarketFeed(market, rate: rate, maxFrameTrades: maxFrameTrades)
-            return FeedClient(ClientSession(known: known, maxSymbols: maxSymbols), feed)
+            return FeedClient(ClientSession(known: known, places: places), feed)
         }
     }
 }

@@ -41,6 +41,10 @@ private let speed = Setting<Double>(
     "speed", environment: "SIMULATOR_SPEED", default: "1",
     help: "How many times faster than recorded a replay is played; 0 is as fast as possible.",
     rule: { $0 >= 0 ? nil : "must not be negative" })
+private let scenario = Setting<String>(
+    "scenario", environment: "SIMULATOR_SCENARIO",
+    help:
+        "A file of what each connection is served, with faults, instead of the market; docs/scenarios.md has the form.")
 private let record = Setting<String>(
     "record", environment: "SIMULATOR_RECORD",
     help: "A file that each frame sent is written to, in the form that --replay reads.")
@@ -55,14 +59,30 @@ let feedSimulatorProgram = Program(
     summary: "A WebSocket server that speaks Finnhub's trades protocol, with a simulated market or a recording.",
     settings: [
         listen, addressFile, token, maxSymbols, pingInterval, seed, extraSymbols, rate, maxFrameTrades, limit, replay,
-        speed, record,
+        speed, scenario, record,
     ],
-    commands: [Program.Command("", "Serve the feed until SIGTERM.", run: simulate)])
+    commands: [
+        Program.Command("", "Serve the feed until SIGTERM.", run: simulate),
+        Program.Command("check", "Check the configuration, the recording and the scenario.", run: check),
+    ])
 
 @Sendable
 private func simulate(_ configuration: Configuration, _ logger: Logger) throws {
-    let server = try FeedServer(FeedOptions(configuration), logger: logger)
+    let options = try FeedOptions(configuration)
+    let server: any Service =
+        if let scenario = options.scenario {
+            try ScenarioServer(scenario, options, logger: logger)
+        } else {
+            try FeedServer(options, logger: logger)
+        }
     try ServiceGroup([server], logger: logger).run()
+}
+
+@Sendable
+private func check(_ configuration: Configuration, _ logger: Logger) throws {
+    let options = try FeedOptions(configuration)
+    if let scenario = options.scenario { _ = try TLSIdentity.all(of: scenario) }
+    logger.info("the configuration is good")
 }
 
 extension FeedOptions {
@@ -81,5 +101,10 @@ extension FeedOptions {
         replay = try configuration[optional: FeedSimulator.replay].map { try Replay(contentsOf: $0) }
         speed = configuration[FeedSimulator.speed]
         recordFile = configuration[optional: record]
+        guard let path = configuration[optional: FeedSimulator.scenario] else { return }
+        for (name, isGiven) in [("replay", replay != nil), ("limit", limit != .max)] where isGiven {
+            throw ConfigurationError("--scenario cannot be combined with --\(name): leave one of them out")
+        }
+        scenario = try Scenario(contentsOf: path, known: Set(MarketSymbol.all(extra: extraSymbols).map(\.name)))
     }
 }

@@ -5,6 +5,8 @@ struct FrameWriter: ~Copyable {
     private var bytes = ByteWriter(capacity: 8192)
     /// Both orders of keys have been seen in the feed, so frames take turns.
     private var startsWithType = false
+    /// Chooses how far times are shifted.
+    private var random = SeededRandom(seed: 0)
 
     /// Lends the frame for the length of the call.
     func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
@@ -12,20 +14,30 @@ struct FrameWriter: ~Copyable {
     }
 
     /// Writes a frame with the market's next trades.
-    mutating func writeTrades(_ count: Int, of market: inout Market, at time: Timestamp) {
+    mutating func writeTrades(
+        _ count: Int, of market: inout Market, at time: Timestamp, style: TradeStyle = TradeStyle()
+    ) {
         bytes.clear()
-        startsWithType.toggle()
+        startsWithType = style.keys.map { $0 == .typeFirst } ?? !startsWithType
         bytes.write(startsWithType ? "{\"type\":\"trade\",\"data\":[" : "{\"data\":[")
         for index in 0..<count {
-            if index > 0 { bytes.write(byte: UInt8(ascii: ",")) }
             let trade = market.next()
-            if startsWithType {
-                bytes.writeItemFromTime(trade, time.milliseconds - trade.delay)
-            } else {
-                bytes.writeItemByName(trade, time.milliseconds - trade.delay)
+            let milliseconds = time.milliseconds - trade.delay + shift(style.shift)
+            for copy in 0..<style.copies {
+                if index + copy > 0 { bytes.write(byte: UInt8(ascii: ",")) }
+                if startsWithType {
+                    bytes.writeItemFromTime(trade, milliseconds, style)
+                } else {
+                    bytes.writeItemByName(trade, milliseconds, style)
+                }
             }
         }
         bytes.write(startsWithType ? "]}" : "],\"type\":\"trade\"}")
+    }
+
+    private mutating func shift(_ range: ClosedRange<Int64>) -> Int64 {
+        guard range.lowerBound < range.upperBound else { return range.lowerBound }
+        return range.lowerBound + random.next(below: range.upperBound - range.lowerBound + 1)
     }
 
     /// Writes the feed's sign of life.
@@ -52,14 +64,14 @@ struct FrameWriter: ~Copyable {
 
 extension ByteWriter {
     /// Appends an item with its keys as newer frames order them.
-    fileprivate mutating func writeItemFromTime(_ trade: MarketTrade, _ milliseconds: Int64) {
+    fileprivate mutating func writeItemFromTime(_ trade: MarketTrade, _ milliseconds: Int64, _ style: TradeStyle) {
         write("{\"t\":")
         write(milliseconds)
         write(",\"p\":")
-        writeFeedNumber(trade.price)
+        write(trade.price, as: style.numbers)
         write(",\"v\":")
-        writeFeedNumber(trade.volume)
-        if let conditions = trade.conditions.json {
+        write(trade.volume, as: style.numbers)
+        if let conditions = (style.conditions ?? trade.conditions).json {
             write(",\"c\":")
             write(conditions)
         }
@@ -69,33 +81,21 @@ extension ByteWriter {
     }
 
     /// Appends an item with its keys in alphabetical order.
-    fileprivate mutating func writeItemByName(_ trade: MarketTrade, _ milliseconds: Int64) {
+    fileprivate mutating func writeItemByName(_ trade: MarketTrade, _ milliseconds: Int64, _ style: TradeStyle) {
         write(byte: UInt8(ascii: "{"))
-        if let conditions = trade.conditions.json {
+        if let conditions = (style.conditions ?? trade.conditions).json {
             write("\"c\":")
             write(conditions)
             write(byte: UInt8(ascii: ","))
         }
         write("\"p\":")
-        writeFeedNumber(trade.price)
+        write(trade.price, as: style.numbers)
         write(",\"s\":")
         trade.symbol.withBytes { writeJSONString($0) }
         write(",\"t\":")
         write(milliseconds)
         write(",\"v\":")
-        writeFeedNumber(trade.volume)
+        write(trade.volume, as: style.numbers)
         write(byte: UInt8(ascii: "}"))
-    }
-
-    /// Appends a number as the feed's JSON library does: with an exponent when it is below 10^−6.
-    mutating func writeFeedNumber(_ number: Decimal) {
-        guard number.scale > 6, number.coefficient != 0 else { return write(number) }
-        var places = 0
-        while number.coefficient.magnitude >= Decimal.powerOfTen(places + 1).magnitude { places += 1 }
-        let exponent = places - Int(number.scale)
-        guard exponent < -6 else { return write(number) }
-        write(Decimal(coefficient: number.coefficient, scale: UInt8(places)))
-        write(byte: UInt8(ascii: "e"))
-        write(Int64(exponent))
     }
 }

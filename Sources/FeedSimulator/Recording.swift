@@ -2,7 +2,8 @@ import Glibc
 import ServiceKit
 import TradeModel
 
-/// Writes each frame that is sent as a line `{"at_ms":431.050,"frame":"…"}`, the form that a replay reads.
+/// Writes each frame that is sent as a line `{"at_ms":431.050,"time":"…","connection":1,"frame":"…"}`, a form that a replay
+/// reads.
 ///
 /// Lines wait in memory until ``flush()``: they are appended when a frame is queued, and flushed once it has been handed
 /// to the socket's write.
@@ -31,14 +32,38 @@ struct Recording: ~Copyable {
         if start == nil { start = now }
     }
 
-    mutating func append(_ frame: UnsafeRawBufferPointer, at now: ContinuousClock.Instant) {
-        let (seconds, attoseconds) = (now - (start ?? now)).components
-        let microseconds = Int128(seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
-        lines.write("{\"at_ms\":")
-        lines.write(Decimal(coefficient: microseconds, scale: 3))
+    /// Appends a frame that a connection is sent.
+    /// - Parameter fault: why a client cannot read it; nil when it can.
+    mutating func append(
+        _ frame: UnsafeRawBufferPointer, connection: Int, fault: String? = nil, at now: Moment
+    ) {
+        beginLine(connection, now)
+        if let fault {
+            lines.write(",\"fault\":")
+            lines.writeJSONString(fault)
+        }
         lines.write(",\"frame\":")
         lines.writeJSONString(frame)
         lines.write("}\n")
+    }
+
+    /// Appends what happened to a connection.
+    mutating func append(event: String, connection: Int, at now: Moment) {
+        beginLine(connection, now)
+        lines.write(",\"event\":")
+        lines.writeJSONString(event)
+        lines.write("}\n")
+    }
+
+    private mutating func beginLine(_ connection: Int, _ now: Moment) {
+        let (seconds, attoseconds) = (now.instant - (start ?? now.instant)).components
+        let microseconds = Int128(seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
+        lines.write("{\"at_ms\":")
+        lines.write(Decimal(coefficient: microseconds, scale: 3))
+        lines.write(",\"time\":\"")
+        lines.write(now.time)
+        lines.write("\",\"connection\":")
+        lines.write(Int64(connection))
     }
 
     /// Hands the lines to the system; after an error they are gone.

@@ -1,7 +1,7 @@
 import ServiceKit
 import TradeModel
 
-/// A recorded feed: frames with the time of each since the connect.
+/// A recorded feed: frames with the time of each since the connect. Other lines of a recording are passed over.
 struct Replay {
     /// A frame as it was recorded.
     struct Frame {
@@ -29,7 +29,10 @@ struct Replay {
         for line in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             number += 1
             guard line.contains(where: { $0 > 0x20 }) else { continue }
-            guard let frame = Frame(Array(line), &parser), frame.offset >= frames.last?.offset ?? .zero else {
+            let object = try? JSONObject(Array(line).span)
+            if object?.string("event") != nil || object?.string("fault") != nil { continue }
+            guard let frame = object.flatMap({ Frame($0, &parser) }), frame.offset >= frames.last?.offset ?? .zero
+            else {
                 throw ConfigurationError(
                     "--replay '\(path)', line \(number): must look like {\"at_ms\":431.05,\"frame\":\"…\"}, in rising order"
                 )
@@ -46,10 +49,10 @@ struct Replay {
 }
 
 extension Replay.Frame {
-    fileprivate init?(_ line: [UInt8], _ parser: inout FeedParser) {
-        guard let object = try? JSONObject(line.span), let at = object.number("at_ms"),
-            let microseconds = at.microseconds, let text = object.string("frame")
-        else { return nil }
+    fileprivate init?(_ object: JSONObject, _ parser: inout FeedParser) {
+        guard let microseconds = object.number("at_ms")?.microseconds, let text = object.string("frame") else {
+            return nil
+        }
         _ = parser.parse(Array(text.utf8).span)
         offset = .microseconds(microseconds)
         self.text = text

@@ -15,7 +15,7 @@ struct ClientSessionTests {
     }
 
     @Test func `A known symbol is subscribed once and unsubscribed once`() throws {
-        var session = ClientSession(known: Self.known, maxSymbols: 50)
+        var session = ClientSession(known: Self.known, places: 51)
         let name = try symbol("IC MARKETS:1")
         #expect(session.receive(Self.message("subscribe", "IC MARKETS:1")) == .subscribe(name))
         #expect(session.receive(Self.message("subscribe", "IC MARKETS:1")) == .ignore)
@@ -25,16 +25,16 @@ struct ClientSessionTests {
     }
 
     @Test func `An unknown symbol is refused by its name`() {
-        var session = ClientSession(known: Self.known, maxSymbols: 50)
+        var session = ClientSession(known: Self.known, places: 51)
         #expect(session.receive(Self.message("subscribe", "FX:EURUSD")) == .refuse("Invalid symbol FX:EURUSD"))
         #expect(session.receive(Self.message("subscribe", "")) == .refuse("Invalid symbol "))
         let long = String(repeating: "X", count: 100)
         #expect(session.receive(Self.message("subscribe", long)) == .refuse("Invalid symbol \(long)"))
     }
 
-    @Test func `With a plan of 50 symbols the 52nd is the first to be refused and unsubscribing frees a place`() throws
+    @Test func `With 51 places the 52nd symbol is the first to be refused and unsubscribing frees a place`() throws
     {
-        var session = ClientSession(known: Self.known, maxSymbols: 50)
+        var session = ClientSession(known: Self.known, places: 51)
         for number in 1...51 {
             let name = Self.simulated(number)
             #expect(session.receive(Self.message("subscribe", name)) == .subscribe(try symbol(name)))
@@ -53,17 +53,17 @@ struct ClientSessionTests {
         "{\"type\":\"subscribe\",\"symbol\":\"AAPL\"",
     ])
     func `A malformed message is refused`(text: String) {
-        var session = ClientSession(known: Self.known, maxSymbols: 50)
+        var session = ClientSession(known: Self.known, places: 51)
         #expect(session.receive(text) == .refuse("Invalid message"))
     }
 
     @Test func `A message of an unknown type is refused`() {
-        var session = ClientSession(known: Self.known, maxSymbols: 50)
+        var session = ClientSession(known: Self.known, places: 51)
         #expect(session.receive(Self.message("buy", "AAPL")) == .refuse("Invalid message type buy"))
     }
 
     @Test func `Space escapes and further keys do not matter`() throws {
-        var session = ClientSession(known: Self.known, maxSymbols: 50)
+        var session = ClientSession(known: Self.known, places: 51)
         let text = " { \"id\" : [1, {}] , \"symbol\" : \"\\u0041APL\", \"type\":\"subscribe\" } "
         #expect(session.receive(text) == .subscribe(try symbol("AAPL")))
     }

@@ -21,6 +21,7 @@ need pkg-config have pkg-config
 need librdkafka-dev pkg-config --exists rdkafka
 need libpq-dev pkg-config --exists libpq
 need libwebsockets-dev pkg-config --exists libwebsockets
+need libssl-dev pkg-config --exists openssl
 need postgresql have_server
 need postgresql-client have psql
 need kcat have kcat

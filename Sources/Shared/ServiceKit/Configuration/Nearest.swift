@@ -1,5 +1,5 @@
 /// The word that was most likely meant by a mistyped one: the fewest letters away, at most one in three; nil when none is.
-func nearest(to word: String, in known: [String]) -> String? {
+package func nearest(to word: String, in known: [String]) -> String? {
     known.map { (word: $0, distance: editDistance(word, $0)) }
         .filter { $0.distance <= max(1, word.count / 3) }
         .min { $0.distance < $1.distance }?.word
