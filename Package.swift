@@ -63,10 +63,11 @@ let package = Package(
                 .embedInCode("0002_rollups.sql"),
                 .embedInCode("0003_kpis.sql"),
                 .embedInCode("0004_feed_events.sql"),
+                .embedInCode("0005_source_positions.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),
-        shared("ExactlyOnce", ["Kafka", "KafkaService", "Postgres", "ServiceKit", "Migrations"]),
+        shared("ExactlyOnce", ["TradeModel", "Kafka", "KafkaService", "Postgres", "ServiceKit", "Migrations"]),
 
         program("Producer", ["TradeModel", "Kafka", "KafkaService", "WebSocket"]),
         program("Consumer", ["TradeModel", "Kafka", "KafkaService", "Postgres", "ExactlyOnce", "Migrations"]),
@@ -94,7 +95,7 @@ let package = Package(
         tests("ServiceKitTests", ["ServiceKit"]),
         tests(
             "ExactlyOnceTests",
-            ["ExactlyOnce", "Kafka", "Postgres", "ServiceKit", "LocalServers", "DatabaseTestSupport"]),
+            ["ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "LocalServers", "DatabaseTestSupport"]),
         tests("ProducerTests", ["Producer", "TradeModel", "Kafka", "WebSocket", "ServiceKit"]),
         tests(
             "ConsumerTests",

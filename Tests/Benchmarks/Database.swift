@@ -33,7 +33,7 @@ final class Database {
         try connection.execute(
             """
             TRUNCATE trade_data_finhub, rejected_trade, trade_rollup_1s, trade_rollup_1m, trade_rollup_1h,
-                feed_event, offset_ledger, topic_log
+                feed_event, source_position, offset_ledger, topic_log
             """)
         try connection.execute("CHECKPOINT")
     }

@@ -1,3 +1,5 @@
+import TradeModel
+
 /// The right to store what stands in one partition, from one offset on: until somebody else claims the partition.
 package struct Claim: Hashable, Sendable {
     /// The partition's number.
@@ -8,11 +10,21 @@ package struct Claim: Hashable, Sendable {
     package let epoch: Int64
     /// The offset of the next record to store.
     package let nextOffset: Int64
+    /// How far each source has come in what is stored.
+    package internal(set) var marks: [SourceMark] = []
+}
+
+/// How far a source has come in one partition: what it sends with no greater number has been stored.
+package struct SourceMark: Hashable, Sendable {
+    package let source: ShortText
+    package let sequence: Int64
 }
 
 /// What one transaction stores of one partition: the records `from ..< to`.
 package struct Advance: Hashable, Sendable {
     package let claim: Claim
     package let from: Int64
-    package var to: Int64
+    package let to: Int64
+    /// The marks that have risen in these records, each source once.
+    package var marks: [SourceMark] = []
 }
