@@ -4,7 +4,7 @@
 # SYMBOLS, RATE, TRADES, TEST_WIDTH. Make hands both on to the programs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run clean-run test test-kafka e2e bench lint docs docs-check format clean
+.PHONY: help setup build run clean-run test test-kafka e2e kills bench lint docs docs-check format clean
 
 TRADES ?= 100000
 
@@ -45,6 +45,10 @@ test-kafka: setup ## run the tests that talk to a broker on a real Kafka: make t
 e2e: setup ## send TRADES=100000 trades from feed to tables and compare
 	swift build --build-tests
 	@TICKSTREAM_E2E_TRADES=$(TRADES) deploy/local/test.sh --filter '^EndToEndTests\.'
+
+kills: build ## kill producer and broker in turn, KILLS=100 times at RATE=5000 trades/s, and prove: KAFKA_HOME=…
+	@deploy/local/setup.sh java
+	@exec .build/release/campaigns kills
 
 bench: build ## measure throughput beside the limits of this machine; on a real Kafka with KAFKA_HOME=…
 	@test -z "$$KAFKA_HOME" || deploy/local/setup.sh java

@@ -43,6 +43,7 @@ let package = Package(
         .executable(name: "dev-broker", targets: ["DevBroker"]),
         .executable(name: "local-pipeline", targets: ["LocalPipeline"]),
         .executable(name: "bench", targets: ["Benchmarks"]),
+        .executable(name: "campaigns", targets: ["Campaigns"]),
     ],
     targets: [
         library("CLibrdkafka", pkgConfig: "rdkafka", package: "librdkafka-dev"),
@@ -113,5 +114,8 @@ let package = Package(
                 "TestSupport",
             ],
             path: "Tests/Benchmarks", swiftSettings: settings),
+        .executableTarget(
+            name: "Campaigns", dependencies: ["LocalServers", "TradeModel", "Kafka", "Postgres", "TestSupport"],
+            path: "Tests/Campaigns", swiftSettings: settings),
     ]
 )
