@@ -19,9 +19,10 @@ final class FeedEventBatch: TransactionalBatch {
 
     var isFull: Bool { events.rowCount + rejected.rowCount >= Self.maximumRows }
 
-    func append(_ record: borrowing KafkaRecord, id: Int64) {
+    func append(_ record: borrowing KafkaRecord, id: Int64, marks: inout SourceMarks) {
         do throws(RejectionReason) {
             let event = try FeedEvent(json: record.value.bindMemory(to: UInt8.self).span)
+            guard try marks.admit(event.source, event.sequence, at: record.offset) else { return }
             details.clear()
             if !event.details.isEmpty { details.write(event.details) }
             try events.append(event, details: details, record, id: id)

@@ -26,10 +26,11 @@ final class TradeBatch: TransactionalBatch {
             || trades.byteCount + rejected.byteCount >= Self.maximumBytes
     }
 
-    func append(_ record: borrowing KafkaRecord, id: Int64) {
+    func append(_ record: borrowing KafkaRecord, id: Int64, marks: inout SourceMarks) {
         let bytes = record.value
         do throws(RejectionReason) {
             let parsed = try TradeRecord(json: bytes.bindMemory(to: UInt8.self).span)
+            guard try marks.admit(parsed.source, parsed.sequence, at: record.offset) else { return }
             try trades.append(parsed, conditionsFrom: bytes, record, id: id)
         } catch {
             rejected.append(record, id: id, error)

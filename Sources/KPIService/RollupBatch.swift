@@ -24,9 +24,11 @@ final class RollupBatch: TransactionalBatch {
 
     var isFull: Bool { fold.count >= Self.maximumRollups || trades >= Self.maximumTrades }
 
-    func append(_ record: borrowing KafkaRecord, id: Int64) {
+    func append(_ record: borrowing KafkaRecord, id: Int64, marks: inout SourceMarks) {
         do throws(RejectionReason) {
-            fold.add(try TradeRecord(json: record.value.bindMemory(to: UInt8.self).span).trade, id: id)
+            let parsed = try TradeRecord(json: record.value.bindMemory(to: UInt8.self).span)
+            guard try marks.admit(parsed.source, parsed.sequence, at: record.offset) else { return }
+            fold.add(parsed.trade, id: id)
             trades += 1
         } catch {
             rejected.increment()

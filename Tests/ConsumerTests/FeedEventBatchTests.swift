@@ -13,8 +13,9 @@ import TradeModel
     private static func store(_ values: [String], in database: TestDatabase, registry: MetricsRegistry = .init()) throws
     {
         let batch = FeedEventBatch(metrics: ConsumerMetrics(registry, topic: "feed-events"))
+        var marks = SourceMarks()
         try Records(topic: "feed-events").forEach(values) {
-            batch.append($0, id: RowID.of(log: 2, partition: 0, offset: $0.offset))
+            batch.append($0, id: RowID.of(log: 2, partition: 0, offset: $0.offset), marks: &marks)
         }
         var connection = try database.connect()
         try connection.begin()
@@ -70,13 +71,27 @@ import TradeModel
             registry.render().contains(#"records_rejected_total{reason="unknown_kind",topic="feed-events"} 1"#))
     }
 
+    @Test func `an event that was sent again is neither stored nor rejected`() async throws {
+        let database = try await TestDatabase()
+        try Self.store(
+            [
+                Self.event("connected", 1), Self.event("counters", 2), Self.event("connected", 1),
+                Self.event("counters", 2), Self.event("connected", 2, source: "q"), Self.event("disconnected", 3),
+            ], in: database)
+        #expect(
+            try database.rows("SELECT kafka_offset, source, sequence FROM feed_event ORDER BY id")
+                == [["0", "p", "1"], ["1", "p", "2"], ["4", "q", "2"], ["5", "p", "3"]])
+        #expect(try database.rows("SELECT * FROM rejected_trade").isEmpty)
+    }
+
     @Test func `a batch is full by rows, and empty after a reset`() async throws {
         let database = try await TestDatabase()
         let batch = FeedEventBatch(metrics: ConsumerMetrics(MetricsRegistry(), topic: "feed-events"))
         try Records(topic: "feed-events").forEach([Self.event("connected", 1), "nonsense"]) { record in
             for id in 0..<Int64(FeedEventBatch.maximumRows / 2) {
                 #expect(!batch.isFull)
-                batch.append(record, id: id)
+                var marks = SourceMarks()
+                batch.append(record, id: id, marks: &marks)
             }
         }
         #expect(batch.isFull)

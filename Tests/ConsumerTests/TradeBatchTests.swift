@@ -10,11 +10,12 @@ import TradeModel
 
 @Suite(.timeLimit(.minutes(1))) struct TradeBatchTests {
     private static func json(
-        price: String = "1.5", volume: String = "2", time: String = "1721555886208", conditions: String? = "null"
+        price: String = "1.5", volume: String = "2", time: String = "1721555886208", conditions: String? = "null",
+        source: String = "producer", sequence: Int = 77
     ) -> String {
         #"{"s":"BINANCE:BTCUSDT","p":\#(price),"t":\#(time),"v":\#(volume),"#
             + (conditions.map { #""c":\#($0),"# } ?? "")
-            + #""to_kafka":"2024-07-21T09:38:06.254321Z","src":"producer","seq":77,"repeat":3}"#
+            + #""to_kafka":"2024-07-21T09:38:06.254321Z","src":"\#(source)","seq":\#(sequence),"repeat":3}"#
     }
 
     /// As PostgreSQL prints a `bytea`.
@@ -29,7 +30,10 @@ import TradeModel
     /// Gathers records, and stores them in one transaction.
     private static func store(_ values: [[UInt8]?], in database: TestDatabase) throws {
         let batch = makeBatch()
-        try Records().forEach(values) { batch.append($0, id: RowID.of(log: 1, partition: 0, offset: $0.offset)) }
+        var marks = SourceMarks()
+        try Records().forEach(values) {
+            batch.append($0, id: RowID.of(log: 1, partition: 0, offset: $0.offset), marks: &marks)
+        }
         var connection = try database.connect()
         try connection.begin()
         try batch.write(to: &connection)
@@ -60,14 +64,14 @@ import TradeModel
             let text = fraction.isEmpty ? whole : "\(whole).\(fraction)"
             forms.append((text, text))
         }
-        try Self.store(forms.map { Self.json(price: $0.0, volume: $0.0) }, in: database)
+        try Self.store(forms.enumerated().map { Self.json(price: $1.0, volume: $1.0, sequence: $0) }, in: database)
         let rows = try database.rows("SELECT price::text, volume::text FROM trade_data_finhub ORDER BY id")
         #expect(rows == forms.map { [$0.1, $0.1] })
     }
 
     @Test func `a volume of nothing keeps its places`() async throws {
         let database = try await TestDatabase()
-        try Self.store(["0", "0.00", "0e-3"].map { Self.json(volume: $0) }, in: database)
+        try Self.store(["0", "0.00", "0e-3"].enumerated().map { Self.json(volume: $1, sequence: $0) }, in: database)
         #expect(
             try database.rows("SELECT volume::text FROM trade_data_finhub ORDER BY id")
                 == [["0"], ["0.00"], ["0.000"]])
@@ -99,7 +103,7 @@ import TradeModel
     @Test func `conditions are kept as they stand, and none at all is NULL`() async throws {
         let database = try await TestDatabase()
         let conditions = [#"["1","8"]"#, #"[ "1" , "ü😀" ]"#, #"["\u00fc\"\\"]"#, "[]", "null", nil]
-        try Self.store(conditions.map { Self.json(conditions: $0) }, in: database)
+        try Self.store(conditions.enumerated().map { Self.json(conditions: $1, sequence: $0) }, in: database)
         #expect(
             try database.rows("SELECT conditions FROM trade_data_finhub ORDER BY id")
                 == [[#"["1","8"]"#], [#"[ "1" , "ü😀" ]"#], [#"["\u00fc\"\\"]"#], ["[]"], ["NULL"], ["NULL"]])
@@ -124,8 +128,9 @@ import TradeModel
         cases.append((.malformedJSON, nil))
         let registry = MetricsRegistry()
         let batch = TradeBatch(metrics: ConsumerMetrics(registry, topic: "trades"))
+        var marks = SourceMarks()
         try Records().forEach(cases.map(\.1)) {
-            batch.append($0, id: RowID.of(log: 1, partition: 0, offset: $0.offset))
+            batch.append($0, id: RowID.of(log: 1, partition: 0, offset: $0.offset), marks: &marks)
         }
         var connection = try database.connect()
         try connection.begin()
@@ -148,13 +153,19 @@ import TradeModel
                 registry.render().contains(
                     "records_rejected_total{reason=\"\(reason.rawValue)\",topic=\"trades\"} \(count)\n"))
         }
-        // All that a record can give; the others are the events' and the database's own.
-        #expect(Set(cases.map(\.0)) == Set(RejectionReason.allCases).subtracting([.unknownKind, .refusedByDatabase]))
+        // All that a record can give; the others are the events', the partition's and the database's own.
+        #expect(
+            Set(cases.map(\.0))
+                == Set(RejectionReason.allCases).subtracting([.unknownKind, .tooManySources, .refusedByDatabase]))
     }
 
     @Test func `trades and rejections of one batch are stored together`() async throws {
         let database = try await TestDatabase()
-        try Self.store([Self.json(), "nonsense", Self.json(), Self.json(price: "0"), Self.json()], in: database)
+        try Self.store(
+            [
+                Self.json(sequence: 1), "nonsense", Self.json(sequence: 2), Self.json(price: "0", sequence: 3),
+                Self.json(sequence: 4),
+            ], in: database)
         #expect(
             try database.rows(
                 """
@@ -168,7 +179,8 @@ import TradeModel
         try Records().forEach([Self.json(), "nonsense"]) { record in
             for id in 0..<Int64(TradeBatch.maximumRows / 2) {
                 #expect(!batch.isFull)
-                batch.append(record, id: id)
+                var marks = SourceMarks()
+                batch.append(record, id: id, marks: &marks)
             }
         }
         #expect(batch.isFull)
@@ -183,14 +195,16 @@ import TradeModel
         var count = 0
         try Records().forEach([Self.json(conditions: conditions), String(repeating: "x", count: 900_000)]) { record in
             for id in 0..<9 where !batch.isFull {
-                batch.append(record, id: Int64(id))
+                var marks = SourceMarks()
+                batch.append(record, id: Int64(id), marks: &marks)
                 count += 1
             }
         }
         #expect(!batch.isFull)
         try Records().forEach([Self.json(conditions: conditions)]) { record in
             while !batch.isFull {
-                batch.append(record, id: 0)
+                var marks = SourceMarks()
+                batch.append(record, id: 0, marks: &marks)
                 count += 1
                 try #require(count < 100)
             }
@@ -202,8 +216,10 @@ import TradeModel
         let database = try await TestDatabase()
         let batch = Self.makeBatch()
         var connection = try database.connect()
-        try Records().forEach([Self.json(), "nonsense", Self.json(volume: "7"), "more nonsense"]) { record in
-            batch.append(record, id: RowID.of(log: 1, partition: 0, offset: record.offset))
+        var marks = SourceMarks()
+        let values = [Self.json(sequence: 1), "nonsense", Self.json(volume: "7", sequence: 2), "more nonsense"]
+        try Records().forEach(values) { record in
+            batch.append(record, id: RowID.of(log: 1, partition: 0, offset: record.offset), marks: &marks)
             if record.offset == 1 {
                 try connection.begin()
                 try batch.write(to: &connection)
@@ -216,6 +232,47 @@ import TradeModel
         try connection.commit()
         #expect(try database.rows("SELECT kafka_offset, volume FROM trade_data_finhub") == [["2", "7"]])
         #expect(try database.rows("SELECT kafka_offset FROM rejected_trade") == [["3"]])
+    }
+
+    @Test func `a trade that was sent again is neither stored nor rejected, whatever it says now`() async throws {
+        let database = try await TestDatabase()
+        try Self.store(
+            [
+                Self.json(sequence: 5), Self.json(price: "9", sequence: 5), Self.json(sequence: 4),
+                Self.json(source: "other", sequence: 4), Self.json(sequence: 6),
+                Self.json(source: "other", sequence: 4),
+            ], in: database)
+        #expect(
+            try database.rows("SELECT kafka_offset, source, sequence, price FROM trade_data_finhub ORDER BY id") == [
+                ["0", "producer", "5", "1.5"], ["3", "other", "4", "1.5"], ["4", "producer", "6", "1.5"],
+            ])
+        #expect(try database.rows("SELECT * FROM rejected_trade").isEmpty)
+    }
+
+    @Test func `a record that is no trade has no number, and is rejected each time that it comes`() async throws {
+        let database = try await TestDatabase()
+        let wrong = Self.json(price: "0", sequence: 9)
+        try Self.store([wrong, wrong, Self.json(sequence: 8), "nonsense", "nonsense"], in: database)
+        #expect(try database.rows("SELECT sequence FROM trade_data_finhub") == [["8"]])
+        #expect(
+            try database.rows("SELECT kafka_offset FROM rejected_trade ORDER BY id") == [["0"], ["1"], ["3"], ["4"]])
+    }
+
+    @Test func `a trade of one source too many is rejected with its reason`() async throws {
+        let database = try await TestDatabase()
+        let batch = Self.makeBatch()
+        var marks = SourceMarks()
+        for index in 0..<SourceMarks.maximumSources {
+            #expect(try marks.admit(ShortText("source \(index)")!, 1, at: Int64(index)))
+        }
+        try Records().forEach([Self.json(), Self.json(source: "source 7", sequence: 2)]) {
+            batch.append($0, id: RowID.of(log: 1, partition: 0, offset: $0.offset), marks: &marks)
+        }
+        var connection = try database.connect()
+        try batch.write(to: &connection)
+        #expect(
+            try database.rows("SELECT kafka_offset, reason FROM rejected_trade") == [["0", "too_many_sources"]])
+        #expect(try database.rows("SELECT source FROM trade_data_finhub") == [["source 7"]])
     }
 
     @Test func `an empty batch stores nothing and is no error`() async throws {

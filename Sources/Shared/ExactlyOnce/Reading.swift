@@ -13,19 +13,11 @@ struct Reading<Batch: TransactionalBatch> {
     let metrics: TopicReaderMetrics
     let shutdown: ShutdownSignal
 
-    /// A partition that this member owns.
-    private struct Owned {
-        var claim: Claim
-        /// The offset that the next record must have.
-        var expected: Int64
-        /// Where the batch that is being filled begins in this partition.
-        var batchStart: Int64
-        let position: Gauge
-    }
-
-    private var owned: [Int32: Owned] = [:]
-    /// The partition of the last record, which is nearly always that of the next: spares a look-up a record.
-    private var current: (partition: Int32, owned: Owned)?
+    private var owned: [OwnedPartition] = []
+    /// Where each partition stands in `owned`.
+    private var places: [Int32: Int] = [:]
+    /// The place of the last record's partition, which is nearly always that of the next: spares a look-up a record.
+    private var current = 0
     private var filling: Batch
     private var spare: Batch?
     private var gathered = 0
@@ -34,6 +26,7 @@ struct Reading<Batch: TransactionalBatch> {
     private var reclaim: (partitions: [Int32], at: ContinuousClock.Instant)?
     private var committed: [TopicPartition: Int64] = [:]
     private var lastGroupCommit = ContinuousClock.now
+    private var resendLog = LogThrottle()
 
     /// While records keep coming, all else is seen to every so many.
     private static var enough: Int { 1024 }
@@ -99,26 +92,19 @@ struct Reading<Batch: TransactionalBatch> {
     }
 
     private mutating func append(_ record: borrowing KafkaRecord) throws {
-        if current?.partition != record.partition {
-            storeCurrent()
-            guard let next = owned[record.partition] else { return }  // fetched before the partition was given up
-            current = (record.partition, next)
+        if current >= owned.count || owned[current].claim.partition != record.partition {
+            guard let place = places[record.partition] else { return }  // fetched before the partition was given up
+            current = place
         }
-        let state = current!.owned
-        guard record.offset == state.expected, RowID.offsets.contains(record.offset) else {
+        let expected = owned[current].expected
+        guard record.offset == expected, RowID.offsets.contains(record.offset) else {
             throw LedgerError.gap(
-                topic: configuration.topic, partition: record.partition, expected: state.expected,
-                found: record.offset)
+                topic: configuration.topic, partition: record.partition, expected: expected, found: record.offset)
         }
-        filling.append(
-            record, id: RowID.of(log: state.claim.log, partition: record.partition, offset: record.offset))
-        current!.owned.expected += 1
+        let id = RowID.of(log: owned[current].claim.log, partition: record.partition, offset: record.offset)
+        filling.append(record, id: id, marks: &owned[current].marks)
+        owned[current].expected = expected + 1
         gathered += 1
-    }
-
-    private mutating func storeCurrent() {
-        if let current { owned[current.partition] = current.owned }
-        current = nil
     }
 
     // MARK: Storing
@@ -130,11 +116,12 @@ struct Reading<Batch: TransactionalBatch> {
     }
 
     private mutating func submit(_ next: Batch) {
-        storeCurrent()
         var advances: [Advance] = []
-        for (partition, state) in owned where state.expected > state.batchStart {
-            advances.append(Advance(claim: state.claim, from: state.batchStart, to: state.expected))
-            owned[partition]!.batchStart = state.expected
+        var resends: [TransactionalWriter<Batch>.Stored.Resent] = []
+        for place in owned.indices {
+            guard let taken = owned[place].takeAdvance() else { continue }
+            advances.append(taken.advance)
+            resends += taken.resends.map { (taken.advance.claim.partition, $0) }
         }
         metrics.recordsRead.increment(by: Int64(gathered))
         lastSubmit = .now
@@ -143,7 +130,8 @@ struct Reading<Batch: TransactionalBatch> {
         filling = next
         spare = nil
         // The batch now belongs to the writer until its outcome is taken.
-        nonisolated(unsafe) let job = TransactionalWriter<Batch>.Job.store(.init(batch: full, advances: advances))
+        nonisolated(unsafe) let job = TransactionalWriter<Batch>.Job.store(
+            .init(batch: full, advances: advances, resends: resends))
         writer.submit(job)
     }
 
@@ -154,7 +142,7 @@ struct Reading<Batch: TransactionalBatch> {
     private mutating func handle(_ outcome: TransactionalWriter<Batch>.Outcome) throws {
         switch outcome {
         case .stored(let stored):
-            noteStored(stored.advances)
+            noteStored(stored)
             stored.batch.reset()
             spare = stored.batch
         case .claimed(let claims):
@@ -164,13 +152,28 @@ struct Reading<Batch: TransactionalBatch> {
         }
     }
 
-    private mutating func noteStored(_ advances: [Advance]) {
+    private mutating func noteStored(_ stored: TransactionalWriter<Batch>.Stored) {
         metrics.batches.increment()
-        for advance in advances {
-            metrics.recordsStored.increment(by: advance.to - advance.from)
-            owned[advance.claim.partition]?.position.set(advance.to)
+        var records: Int64 = 0
+        for advance in stored.advances {
+            records += advance.to - advance.from
+            if let place = places[advance.claim.partition] { owned[place].position.set(advance.to) }
             committed[TopicPartition(topic: configuration.topic, partition: advance.claim.partition)] = advance.to
         }
+        let resent = stored.resends.reduce(0) { $0 + Int64($1.resends.count) }
+        metrics.recordsStored.increment(by: records - resent)
+        metrics.recordsResent.increment(by: resent)
+        for (partition, resends) in stored.resends where resendLog.allows() { warn(of: resends, in: partition) }
+    }
+
+    private func warn(of resends: Resends, in partition: Int32) {
+        logger.warning(
+            "records that had been stored before were skipped",
+            [
+                "kafka.topic": configuration.topic, "kafka.partition": partition, "source": "\(resends.source)",
+                "records": resends.count, "kafka.offset.first": resends.offsets.lowerBound,
+                "kafka.offset.last": resends.offsets.upperBound,
+            ])
     }
 
     /// Stores what has been gathered, and waits for it, though not for ever.
@@ -227,12 +230,8 @@ struct Reading<Batch: TransactionalBatch> {
     }
 
     private mutating func begin(_ claims: [Claim]) throws {
-        for claim in claims {
-            let position = metrics.nextOffset(claim.partition)
-            position.set(claim.nextOffset)
-            owned[claim.partition] = Owned(
-                claim: claim, expected: claim.nextOffset, batchStart: claim.nextOffset, position: position)
-        }
+        owned = claims.map { OwnedPartition($0, position: metrics.nextOffset($0.partition)) }
+        places = Dictionary(uniqueKeysWithValues: claims.enumerated().map { ($1.partition, $0) })
         metrics.assignedPartitions.set(Int64(claims.count))
         var offsets: [TopicPartition: Int64] = [:]
         for claim in claims {
@@ -244,8 +243,8 @@ struct Reading<Batch: TransactionalBatch> {
     /// Drops everything that is not on its way to the database.
     private mutating func forgetPartitions() {
         reclaim = nil
-        owned = [:]
-        current = nil
+        owned = []
+        places = [:]
         filling.reset()
         gathered = 0
         metrics.assignedPartitions.set(0)
@@ -271,7 +270,7 @@ struct Reading<Batch: TransactionalBatch> {
             throw error
         }
         metrics.recoveries.increment()
-        let partitions = Array(owned.keys)
+        let partitions = owned.map(\.claim.partition)
         forgetPartitions()
         guard !partitions.isEmpty else { return }
         try consumer.unassign()
@@ -288,10 +287,9 @@ struct Reading<Batch: TransactionalBatch> {
 
     private mutating func handle(_ error: KafkaError, _ place: TopicPartition?) throws {
         if let place, error.name == "_AUTO_OFFSET_RESET" || error.name == "OFFSET_OUT_OF_RANGE" {
-            storeCurrent()
             throw LedgerError.recordsGone(
-                topic: place.topic, partition: place.partition, offset: owned[place.partition]?.expected ?? -1,
-                reason: error.reason)
+                topic: place.topic, partition: place.partition,
+                offset: places[place.partition].map { owned[$0].expected } ?? -1, reason: error.reason)
         }
         guard !error.isFatal else { throw error }
         logger.warning("Kafka error while reading; going on", ["error": "\(error)"])

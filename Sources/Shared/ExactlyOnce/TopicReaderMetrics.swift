@@ -4,6 +4,7 @@ import ServiceKit
 package final class TopicReaderMetrics: Sendable {
     let recordsRead: Counter
     let recordsStored: Counter
+    let recordsResent: Counter
     let batches: Counter
     let recoveries: Counter
     let commitTime: ServiceKit.Histogram
@@ -19,6 +20,8 @@ package final class TopicReaderMetrics: Sendable {
         let labels: MetricsRegistry.Labels = ["topic": topic]
         recordsRead = registry.counter("records_read_total", "Records read from the topic", labels)
         recordsStored = registry.counter("records_stored_total", "Records stored by a committed transaction", labels)
+        recordsResent = registry.counter(
+            "records_resent_total", "Records that had been stored before and were skipped", labels)
         batches = registry.counter("batches_committed_total", "Transactions committed", labels)
         recoveries = registry.counter(
             "recoveries_total", "Times that everything in memory was dropped and claimed anew", labels)

@@ -7,8 +7,10 @@ import Postgres
 /// one thread at a time, so it needs no lock. It keeps its memory when it is emptied.
 package protocol TransactionalBatch: AnyObject, SendableMetatype {
     /// Takes in one record. It must not fail: what cannot be stored is part of the batch as a rejection.
-    /// - Parameter id: the row id of the record's origin.
-    func append(_ record: borrowing KafkaRecord, id: Int64)
+    /// - Parameters:
+    ///   - id: the row id of the record's origin.
+    ///   - marks: those of the record's partition; what they do not admit has been stored before, and is left out.
+    func append(_ record: borrowing KafkaRecord, id: Int64, marks: inout SourceMarks)
 
     /// Whether there is room for more.
     var isFull: Bool { get }

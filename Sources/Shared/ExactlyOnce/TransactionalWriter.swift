@@ -13,10 +13,13 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         case store(Stored)
     }
 
-    /// A batch on its way, with the positions that move with it.
+    /// A batch on its way, with the positions that move with it, and what it left out.
     struct Stored {
+        typealias Resent = (partition: Int32, resends: Resends)
+
         let batch: Batch
         let advances: [Advance]
+        let resends: [Resent]
     }
 
     enum Outcome {

@@ -20,6 +20,8 @@ package enum RejectionReason: String, Error, CaseIterable, Sendable {
     case badText = "bad_text"
     /// An event is of no kind that is known.
     case unknownKind = "unknown_kind"
+    /// More sources than can be told apart have written to the partition.
+    case tooManySources = "too_many_sources"
     /// PostgreSQL refused the row.
     case refusedByDatabase = "refused_by_database"
 }

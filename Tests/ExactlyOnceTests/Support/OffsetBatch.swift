@@ -2,8 +2,11 @@ import ExactlyOnce
 import Kafka
 import Postgres
 import Synchronization
+import TradeModel
 
 /// A small batch that stores the origin of each record in the table `stored`, which forbids no duplicates.
+///
+/// A record whose value is a name and a number, such as `a 12`, is one that a source has numbered.
 final class OffsetBatch: TransactionalBatch {
     /// What a test sees of the batches of its readers, and how it interferes.
     final class Observer: Sendable {
@@ -23,20 +26,28 @@ final class OffsetBatch: TransactionalBatch {
         }
     }
 
-    static let table = "CREATE TABLE stored (partition int, record_offset bigint, id bigint)"
+    static let table = """
+        CREATE TABLE stored (partition int, record_offset bigint, id bigint, source text, sequence bigint)
+        """
 
     private let observer: Observer
     private var rows = CopyBuffer()
 
     init(_ observer: Observer) { self.observer = observer }
 
-    func append(_ record: borrowing KafkaRecord, id: Int64) {
-        rows.beginRow(columns: 3)
+    func append(_ record: borrowing KafkaRecord, id: Int64, marks: inout SourceMarks) {
+        observer.count.add(1, ordering: .relaxed)
+        let words = String(decoding: record.value, as: UTF8.self).split(separator: " ")
+        let source = words.count == 2 ? ShortText(String(words[0])) : nil
+        let sequence = words.count == 2 ? Int64(words[1]) : nil
+        if let source, let sequence, (try? marks.admit(source, sequence, at: record.offset)) == false { return }
+        rows.beginRow(columns: 5)
         rows.fields.int4(record.partition)
         rows.fields.int8(record.offset)
         rows.fields.int8(id)
+        if let source { source.withBytes { rows.fields.bytes($0) } } else { rows.fields.null() }
+        if let sequence { rows.fields.int8(sequence) } else { rows.fields.null() }
         rows.endRow()
-        observer.count.add(1, ordering: .relaxed)
     }
 
     var isFull: Bool { rows.rowCount >= observer.capacity }

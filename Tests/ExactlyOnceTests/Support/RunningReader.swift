@@ -86,4 +86,25 @@ extension TestDatabase {
                 || (SELECT CASE WHEN max(record_offset) >= \(count) THEN ', some beyond' ELSE '' END FROM stored)
             """)
     }
+
+    /// Waits until the reader's position is behind so many records, over all partitions.
+    func awaitPosition(_ count: Int, within limit: Duration = .seconds(30)) throws {
+        try eventually("the position is behind \(count) records", within: limit) {
+            try value("SELECT sum(next_offset) FROM offset_ledger") == "\(count)"
+        }
+    }
+
+    /// The same as `verdict` of what a source has numbered from 0 on, wherever it stands.
+    func verdictOfSource(_ source: String, _ count: Int, partitions: Int) throws -> String {
+        try value(
+            """
+            SELECT (SELECT count(*) FROM (SELECT p, n FROM generate_series(0, \(partitions - 1)) p,
+                        generate_series(0, \(count - 1)) n
+                    EXCEPT SELECT partition, sequence FROM stored WHERE source = '\(source)') AS missing) || ' lost, '
+                || (SELECT count(*) - count(DISTINCT (partition, sequence)) FROM stored WHERE source = '\(source)')
+                || ' doubled'
+                || (SELECT CASE WHEN max(sequence) >= \(count) THEN ', some beyond' ELSE '' END FROM stored
+                    WHERE source = '\(source)')
+            """)
+    }
 }

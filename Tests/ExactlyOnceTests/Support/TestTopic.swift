@@ -52,6 +52,28 @@ struct TestTopic: Sendable {
             throw TestFailure("the records were not produced")
         }
     }
+
+    /// Produces numbered records of a source to one partition or all, and waits until they are stored.
+    func send(_ source: String, _ sequences: Range<Int>, to partition: Int32? = nil) throws {
+        let topic = try producer()
+        for sequence in sequences {
+            for partition in partition.map({ $0...$0 }) ?? 0...Int32(partitions) - 1 {
+                try topic.produce(Array("\(source) \(sequence)".utf8), partition: partition)
+            }
+        }
+        guard topic.producer.flush(timeout: .seconds(30)) == 0, topic.producer.failedCount == 0 else {
+            throw TestFailure("the records were not produced")
+        }
+    }
+
+    /// How many records all partitions have ever had.
+    func recordCount() throws -> Int {
+        let client = try KafkaClient(settings: .client(bootstrapServers: servers))
+        return try (0..<Int32(partitions)).reduce(0) { sum, partition in
+            let place = TopicPartition(topic: name, partition: partition)
+            return sum + Int(try client.watermarks(place, timeout: .seconds(10)).high)
+        }
+    }
 }
 
 extension KafkaProducerTopic {
