@@ -41,6 +41,22 @@ import Testing
         #expect(silence.tick(at: start + 3911) == [.mute(bitcoin, since: start + 3611)])
     }
 
+    @Test func `a symbol's last trade is kept over a reconnect, and trades of others are only counted`() {
+        let start = moment("2026-08-28T03:00:00Z")
+        var silence = Self.silence(bitcoin, apple, at: start)
+        #expect(silence.lastTrade(of: bitcoin) == nil)
+        #expect(silence.trade(of: bitcoin, at: start + 5) == nil)
+        #expect(silence.trade(of: euro, at: start + 6) == nil)
+        silence.subscribe(bitcoin, at: start + 7)
+        _ = silence.tick(at: start + 8)
+        #expect(silence.lastTrade(of: bitcoin) == start + 5)
+        #expect(silence.lastTrade(of: apple) == nil && silence.lastTrade(of: euro) == nil)
+        #expect(silence.unwatchedTrades == 1)
+        silence.unsubscribe(bitcoin)
+        #expect(silence.trade(of: bitcoin, at: start + 9) == nil)
+        #expect(silence.lastTrade(of: bitcoin) == nil && silence.unwatchedTrades == 2)
+    }
+
     @Test func `one symbol falls mute while the others go on`() {
         let start = moment("2026-08-28T10:30:00-04:00")
         var silence = Self.silence(apple, bitcoin, euro, at: start)

@@ -29,6 +29,7 @@ package struct SymbolSilence: Sendable {
         let name: ShortText
         let market: Int
         var silentSince: Timestamp
+        var lastTrade: Timestamp?
         var isMute = false
     }
 
@@ -70,6 +71,8 @@ package struct SymbolSilence: Sendable {
     private var markets: [Market] = []
     private var symbols: [Symbol] = []
     private var places: [ShortText: Int] = [:]
+    /// Trades of symbols that are not watched.
+    package private(set) var unwatchedTrades: Int64 = 0
 
     package init(calendar: MarketCalendar) {
         self.calendar = calendar
@@ -99,12 +102,16 @@ package struct SymbolSilence: Sendable {
         }
     }
 
-    /// Notes that a trade of this symbol has come in now: one look-up, no allocation. Other symbols than the watched ones are
-    /// passed over.
+    /// Notes that a trade of this symbol has come in now: one look-up, no allocation. Those of other symbols than the watched
+    /// ones are only counted.
     package mutating func trade(of symbol: ShortText, at now: Timestamp) -> SymbolSilenceAction? {
-        guard let place = places[symbol] else { return nil }
+        guard let place = places[symbol] else {
+            unwatchedTrades += 1
+            return nil
+        }
         let since = symbols[place].silentSince
         symbols[place].silentSince = now
+        symbols[place].lastTrade = now
         guard symbols[place].isMute else { return nil }
         symbols[place].isMute = false
         return .resumed(symbol, silentFor: .microseconds(max(0, now.microseconds - since.microseconds)))
@@ -135,5 +142,10 @@ package struct SymbolSilence: Sendable {
         guard let place = places[symbol] else { return nil }
         if symbols[place].isMute { return .mute(since: symbols[place].silentSince) }
         return markets[symbols[place].market].session == nil ? .closed : .active
+    }
+
+    /// When a symbol's last trade came in; nil before its first one, and for a symbol that is not watched.
+    package func lastTrade(of symbol: ShortText) -> Timestamp? {
+        places[symbol].flatMap { symbols[$0].lastTrade }
     }
 }
