@@ -65,4 +65,25 @@ import WebSocket
         #expect(pause(.seconds(1)) == .seconds(4))
         #expect(pause(.seconds(30)) == .seconds(30))
     }
+
+    @Test func `a contested key pauses for one to five minutes, by chance, and no shorter than otherwise`() {
+        func pause(_ cause: WebSocketClosure.Cause, _ random: Double) -> Duration {
+            var policy = ReconnectionPolicy()
+            return policy.pause(after: cause, dataFor: .seconds(100), isContested: true, random: random)
+        }
+        for (random, expected) in [(0.0, 60), (0.5, 180), (1.0, 300)] as [(Double, Int)] {
+            #expect(pause(.connectionLost, random) == .seconds(expected))
+            #expect(pause(.refused(status: 503, retryAfter: .seconds(1)), random) == .seconds(expected))
+        }
+        #expect(pause(.refused(status: 429, retryAfter: nil), 1) == .seconds(300))
+        #expect(pause(.refused(status: 429, retryAfter: .seconds(900)), 0) == .seconds(900))
+    }
+
+    @Test(arguments: [429, 503]) func `the feed may ask for an hour, and no longer`(status: Int) {
+        for (asked, expected) in [(3599, 3599), (3600, 3600), (.max, 3600)] as [(Int64, Int)] {
+            var policy = ReconnectionPolicy()
+            let cause = WebSocketClosure.Cause.refused(status: status, retryAfter: .seconds(asked))
+            #expect(policy.pause(after: cause, dataFor: .zero, random: 0) == .seconds(expected))
+        }
+    }
 }
