@@ -4,133 +4,274 @@ import WebSocket
 
 /// The connection to the feed: subscribes on each open, publishes what comes, dials again after each end.
 ///
-/// Everything happens on the client's loop thread.
-final class FeedConnection: WebSocketClientHandler {
+/// Everything happens on the client's loop thread, in the time of a ``FeedClock``. Every way in which a connection or an
+/// attempt can end comes through ``closed(_:on:)``, once; the client has let go of the old socket by then.
+final class FeedConnection {
+    /// Set when a refused key has ended the client.
+    let failure = ConditionLock<FeedKeyRefused?>(nil)
+
     private let feed: WebSocketURL
-    private let symbols: [String]
     private let publisher: TradePublisher
     private let events: FeedEventPublisher
     private let silence: SilenceWatch
+    private let subscriber: Subscriber
+    private let redacted: Redaction
+    private let exitsOnRefusedKey: Bool
+    private let clock: FeedClock
     private let logger: Logger
+    private let metrics: FeedConnectionMetrics
+
     private var policy = ReconnectionPolicy()
-    private var firstData: ContinuousClock.Instant?
-    private var lastData: ContinuousClock.Instant?
-    private var openedAt: ContinuousClock.Instant?
+    private var contention = KeyContention()
+    private var open: Open?
     /// When something came last, be it the open itself; before the first time, what the spool knows of a former run.
     private var lastSign: Timestamp
+    /// Since when nothing is read, for want of room in the spool.
+    private var pausedSince: Timestamp?
 
-    private let connections: Counter
-    private let disconnections: Counter
-    private let errors: Counter
-    private let connected: Gauge
+    /// What is known of a connection while it is open.
+    private struct Open {
+        let since: ContinuousClock.Instant
+        var pings: PingWatch
+        var firstData: ContinuousClock.Instant?
+        var lastData: ContinuousClock.Instant?
 
-    private static let dialTimer = 1
-    private static let silenceTimer = 2
-    private static let silenceInterval = Duration.seconds(1)
+        /// How long it has been bringing data.
+        var dataFor: Duration { firstData.map { (lastData ?? $0) - $0 } ?? .zero }
+    }
 
+    private enum Timer: Int {
+        case dial = 1
+        case watch
+        case room
+    }
+
+    private static let watchInterval = Duration.seconds(1)
+    private static let roomInterval = Duration.milliseconds(100)
+
+    /// - Parameters:
+    ///   - token: the API key, only to keep it out of what the feed says.
+    ///   - exitsOnRefusedKey: whether a refused key ends the client, and with it the program.
     init(
-        feed: WebSocketURL, symbols: [String], publisher: TradePublisher, events: FeedEventPublisher,
-        silence: SilenceWatch, lastSign: Timestamp? = nil, logger: Logger, metrics: MetricsRegistry, health: Health
+        feed: WebSocketURL, symbols: [ShortText], token: String = "", exitsOnRefusedKey: Bool = false,
+        publisher: TradePublisher, events: FeedEventPublisher, silence: SilenceWatch, lastSign: Timestamp? = nil,
+        clock: FeedClock = FeedClock(), logger: Logger, metrics: MetricsRegistry, health: Health
     ) {
-        self.lastSign = lastSign ?? .now()
+        let connectionMetrics = FeedConnectionMetrics(metrics)
         self.feed = feed
-        self.symbols = symbols
         self.publisher = publisher
         self.events = events
         self.silence = silence
+        self.exitsOnRefusedKey = exitsOnRefusedKey
+        self.clock = clock
         self.logger = logger
-        connections = metrics.counter("feed_connections_total", "Connections to the feed that were opened")
-        disconnections = metrics.counter("feed_disconnections_total", "Connections and attempts that ended")
-        errors = metrics.counter("feed_errors_total", "Error messages of the feed")
-        connected = metrics.gauge("feed_connected", "Whether the feed is connected: 1 or 0")
-        health.require("feed") { [connected] in connected.value == 1 ? nil : "not connected" }
+        self.metrics = connectionMetrics
+        subscriber = Subscriber(symbols, events: events, silence: silence, logger: logger, metrics: connectionMetrics)
+        redacted = Redaction(token)
+        self.lastSign = lastSign ?? clock.wall()
+        health.require("feed") { [connected = connectionMetrics.connected, subscribed = connectionMetrics.subscribed] in
+            if connected.value == 0 { return "not connected" }
+            return subscribed.value == 0 ? "no symbol is subscribed: the feed refuses them all" : nil
+        }
     }
 
-    func started(_ client: WebSocketClient) {
-        client.connect()
-    }
-
-    func opened(_ client: WebSocketClient) {
-        connections.increment()
-        connected.set(1)
-        let now = Timestamp.now()
+    func opened(on link: some FeedLink) {
+        let (now, instant) = (clock.wall(), clock.monotonic())
+        metrics.connections.increment()
         events.publish(.connected, at: now) { event in
             event.gapFrom = lastSign
             event.gapTo = now
         }
-        (lastSign, openedAt) = (now, .now)
+        lastSign = now
+        publisher.heard(at: now)
+        open = Open(since: instant, pings: PingWatch(openedAt: instant, now))
+        subscriber.subscribe(on: link, at: now)
+        metrics.connected.set(1)
         logger.info(
-            "connected to the feed", ["feed": "\(feed)", "feed.symbols": symbols.count])
-        silence.opened(at: now)
-        client.schedule(after: Self.silenceInterval, token: Self.silenceTimer)
-        for symbol in symbols {
-            var request = ByteWriter(capacity: 128)
-            request.write("{\"type\":\"subscribe\",\"symbol\":")
-            request.writeJSONString(symbol)
-            request.write("}")
-            if !client.send(request.string) {
-                logger.error("a symbol was not subscribed: too many wait to be sent", ["feed.symbol": symbol])
-                events.publish(.subscriptionRefused) { event in
-                    event.symbol = ShortText(symbol)
-                    event.cause = "too many subscriptions wait to be sent"
-                }
-            }
+            "connected to the feed", ["feed": "\(feed)", "feed.symbols": metrics.subscribed.value])
+        link.schedule(after: Self.watchInterval, token: Timer.watch.rawValue)
+        if !publisher.hasRoom { pause(on: link, at: now) }
+    }
+
+    func message(_ bytes: UnsafeRawBufferPointer, on link: some FeedLink) {
+        let now = clock.wall()
+        lastSign = now
+        metrics.lastMessage.set(now)
+        switch publisher.publish(bytes) {
+        case .published:
+            let instant = clock.monotonic()
+            if open?.firstData == nil { open?.firstData = instant }
+            open?.lastData = instant
+        case .feedError(let text): subscriber.refused(redacted(text), at: now, clock.monotonic())
+        case nil: if Self.isPing(bytes) { pinged(at: now) }
+        }
+        if !publisher.hasRoom { pause(on: link, at: now) }
+    }
+
+    /// Stops reading before the spool is full: what comes waits in the socket, where nothing is lost.
+    private func pause(on link: some FeedLink, at now: Timestamp) {
+        guard pausedSince == nil else { return }
+        pausedSince = now
+        link.pauseReceiving()
+        link.schedule(after: Self.roomInterval, token: Timer.room.rawValue)
+        metrics.paused.set(1)
+        logger.error("the spool is full: nothing is read from the feed until Kafka has taken some of it")
+        events.publish(.stalled, at: now) { event in
+            event.cause = "the spool is full"
+            event.gapFrom = now
         }
     }
 
-    func message(_ bytes: UnsafeRawBufferPointer, _ client: WebSocketClient) {
-        lastSign = .now()
-        switch publisher.publish(bytes) {
-        case .published:
-            let now = ContinuousClock.now
-            if firstData == nil { firstData = now }
-            lastData = now
-        case .feedError(let text):
-            errors.increment()
-            logger.warning("the feed reports an error", ["feed.message": text])
-            events.publish(.subscriptionRefused) { $0.cause = text }
+    /// Reads on as soon as there is room.
+    private func resumeIfPossible(on link: some FeedLink) {
+        guard let since = pausedSince else { return }
+        guard publisher.hasRoom else {
+            return link.schedule(after: Self.roomInterval, token: Timer.room.rawValue)
+        }
+        pausedSince = nil
+        let now = clock.wall()
+        metrics.paused.set(0)
+        link.resumeReceiving()
+        logger.info("the spool has room again; reading on", ["since": since])
+        events.publish(.resumed, at: now) { event in
+            event.cause = "the spool has room again"
+            event.gapFrom = since
+            event.gapTo = now
+        }
+    }
+
+    private static func isPing(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        // What else is of no concern, such as news, is longer.
+        bytes.count <= 128 && (try? JSONObject(bytes.bindMemory(to: UInt8.self).span))?.string("type") == "ping"
+    }
+
+    private func pinged(at now: Timestamp) {
+        metrics.lastPing.set(now)
+        guard let since = open?.pings.ping(at: clock.monotonic(), now) else { return }
+        logger.info("the feed's pings come again", ["since": since])
+        events.publish(.resumed, at: now) { event in
+            event.cause = "the feed's pings come again"
+            event.gapFrom = since
+            event.gapTo = now
+        }
+    }
+
+    func timer(_ token: Int, on link: some FeedLink) {
+        switch Timer(rawValue: token) {
+        case .dial: link.connect()
+        case .watch:
+            watch()
+            link.schedule(after: Self.watchInterval, token: token)
+        case .room: resumeIfPossible(on: link)
         case nil: break
         }
     }
 
-    func closed(_ closure: WebSocketClosure, _ client: WebSocketClient) {
-        disconnections.increment()
-        connected.set(0)
-        // Without a connection, the silence of all symbols is the feed's gap.
-        client.cancel(token: Self.silenceTimer)
-        publish(closure)
-        if case .stopped = closure.cause { return }
-        let dataFor = firstData.map { (lastData ?? $0) - $0 } ?? .zero
-        (firstData, lastData) = (nil, nil)
-        let pause = policy.pause(after: closure.cause, dataFor: dataFor, random: .random(in: 0..<1))
-        switch closure.cause {
-        case .refused(401, _), .refused(403, _):
-            logger.error(
-                "the feed refuses the API key: check FINNHUB_TOKEN or --feed-token-file; trying again later",
-                ["feed": closure.endpoint, "cause": "\(closure)", "after": pause])
-        default:
-            logger.warning("the feed is disconnected; connecting again", ["cause": "\(closure)", "after": pause])
+    /// What is to be noticed about an open connection, beside its end.
+    private func watch() {
+        // While nothing is read, nothing can come.
+        guard pausedSince == nil else { return }
+        let (now, instant) = (clock.wall(), clock.monotonic())
+        silence.tick(at: now)
+        if let since = open?.pings.tick(at: instant) {
+            logger.warning("the feed sends no pings; the connection is kept", ["since": since])
+            events.publish(.stalled, at: now) { event in
+                event.cause = "no ping of the feed for \(PingWatch.limit)"
+                event.gapFrom = since
+            }
         }
-        client.schedule(after: pause, token: Self.dialTimer)
+        if let since = open?.since, contention.lives(for: instant - since) {
+            metrics.keyContested.set(0)
+            logger.info("no other client seems to use the same API key any more")
+        }
     }
 
-    private func publish(_ closure: WebSocketClosure) {
-        events.publish(.disconnected) { event in
-            event.cause = "\(closure)"
+    func closed(_ closure: WebSocketClosure, on link: some FeedLink) {
+        let instant = clock.monotonic()
+        let ended = open
+        open = nil
+        metrics.disconnections.increment()
+        metrics.connected.set(0)
+        subscriber.closed()
+        // Without a connection, the silence of all symbols is the feed's gap.
+        link.cancel(token: Timer.watch.rawValue)
+        link.cancel(token: Timer.room.rawValue)
+        pausedSince = nil
+        metrics.paused.set(0)
+        let openFor = ended.map { instant - $0.since }
+        let isContested = openFor.map { contention.ended(closure.cause, openFor: $0, at: instant) } ?? false
+        tell(closure, openFor: openFor, isContested: isContested)
+        if case .stopped = closure.cause { return }
+        if exitsOnRefusedKey, let status = closure.cause.refusedKeyStatus {
+            failure.withLock { $0 = FeedKeyRefused(endpoint: closure.endpoint, httpStatus: status) }
+            return link.stop()
+        }
+        let pause = policy.pause(
+            after: closure.cause, dataFor: ended?.dataFor ?? .zero, isContested: contention.isSuspected,
+            random: clock.random())
+        log(closure, pause: pause)
+        link.schedule(after: pause, token: Timer.dial.rawValue)
+    }
+
+    /// - Parameter isContested: whether this end has raised the suspicion that another client uses the key.
+    private func tell(_ closure: WebSocketClosure, openFor: Duration?, isContested: Bool) {
+        let now = clock.wall()
+        var cause = redacted("\(closure)")
+        if case .idle = closure.cause {
+            events.publish(.stalled, at: now) { event in
+                event.cause = cause
+                event.gapFrom = lastSign
+            }
+        }
+        if isContested {
+            metrics.keyContested.set(1)
+            cause += "; \(KeyContention.finding)"
+            logger.error(
+                "another client seems to use the same API key: give each producer a key of its own; dialling more slowly",
+                ["feed": "\(feed)", "cause": cause])
+        }
+        events.publish(.disconnected, at: now) { event in
+            event.cause = cause
             event.gapFrom = lastSign
-            event.connectedMilliseconds = openedAt.map { Int64($0.duration(to: .now) / .milliseconds(1)) }
+            event.connectedMilliseconds = openFor.map { Int64($0 / .milliseconds(1)) }
             switch closure.cause {
             case .refused(let status, _): event.httpStatus = Int32(clamping: status)
             case .closedByServer(let code, _), .closedByClient(let code): event.closeCode = Int32(code)
             default: break
             }
         }
-        openedAt = nil
     }
 
-    func timer(_ token: Int, _ client: WebSocketClient) {
-        guard token == Self.silenceTimer else { return client.connect() }
-        silence.tick(at: .now())
-        client.schedule(after: Self.silenceInterval, token: Self.silenceTimer)
+    private func log(_ closure: WebSocketClosure, pause: Duration) {
+        let cause = redacted("\(closure)")
+        switch closure.cause {
+        case _ where closure.cause.refusedKeyStatus != nil:
+            logger.error(
+                "the feed refuses the API key: check FINNHUB_TOKEN or --feed-token-file; trying again later",
+                ["cause": cause, "after": pause])
+        case .tlsFailed:
+            logger.error(
+                """
+                no TLS with the feed; connecting again: check --feed-url and this machine's clock, and name an authority \
+                of your own with --feed-ca-file
+                """, ["cause": cause, "after": pause])
+        default:
+            logger.warning("the feed is disconnected; connecting again", ["cause": cause, "after": pause])
+        }
+    }
+}
+
+extension FeedConnection: WebSocketClientHandler {
+    func started(_ client: WebSocketClient) { client.connect() }
+    func opened(_ client: WebSocketClient) { opened(on: client) }
+    func message(_ bytes: UnsafeRawBufferPointer, _ client: WebSocketClient) { message(bytes, on: client) }
+    func closed(_ closure: WebSocketClosure, _ client: WebSocketClient) { closed(closure, on: client) }
+    func timer(_ token: Int, _ client: WebSocketClient) { timer(token, on: client) }
+}
+
+extension WebSocketClosure.Cause {
+    /// The HTTP status with which the key was refused; nil when something else was the matter.
+    fileprivate var refusedKeyStatus: Int? {
+        if case .refused(let status, _) = self, status == 401 || status == 403 { status } else { nil }
     }
 }

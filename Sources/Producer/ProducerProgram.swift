@@ -14,10 +14,17 @@ enum ProducerOptions {
         help: "The feed's API key. One connection a key: a second producer needs a key of its own.")
     static let certificateAuthority = Setting<String>(
         "feed-ca-file", help: "A PEM file of certificate authorities to trust besides the system's.")
+    static let idleTimeout = Setting<Int>(
+        "feed-idle-timeout", default: "120", unit: "seconds",
+        help: "How long nothing may come before the feed is dialled anew: 90 to 150, since it pings once a minute.",
+        rule: { 10...86_400 ~= $0 ? nil : "must be from 10 to 86400" })
+    static let exitOnAuthFailure = Setting<Bool>(
+        "exit-on-auth-failure", default: "false",
+        help: "End with status \(FeedKeyRefused.exitStatus) when the feed refuses the key, instead of trying again.")
     static let symbols = Setting<[String]>(
         "symbols", default: "AAPL,AMZN,BINANCE:BTCUSDT,BINANCE:ETHUSDT",
-        help: "The symbols to subscribe to, with commas between them.",
-        rule: { $0.isEmpty ? "must name at least one symbol" : nil })
+        help: "The symbols to subscribe to, with commas between them: at most \(FeedSymbols.maximum).",
+        rule: FeedSymbols.problem)
     static let sourceID = Setting<String>(
         "source-id", default: "producer",
         help: "This producer's name in every record: the same after a restart, another for each producer.",
@@ -43,7 +50,7 @@ enum ProducerOptions {
     static let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9101")
 
     static let all: [any AnySetting] =
-        [feedURL, feedToken, certificateAuthority, symbols, sourceID] + KafkaOptions.all
+        [feedURL, feedToken, certificateAuthority, idleTimeout, exitOnAuthFailure, symbols, sourceID] + KafkaOptions.all
         + [KafkaOptions.eventsTopic, spoolDirectory, spoolMaxBytes, marketHoursFile, countersInterval, monitoring]
 }
 
@@ -53,8 +60,10 @@ let producerProgram = Program(
     summary: "Takes live trades from a WebSocket feed into a Kafka topic.",
     settings: ProducerOptions.all,
     commands: [
-        Program.Command("", "Connect to the feed and publish its trades, until SIGTERM.", run: produce),
-        Program.Command("check", "Check the configuration and Kafka, and say what is wrong.", run: check),
+        Program.Command(
+            "", "Connect to the feed and publish its trades, until SIGTERM.", run: exitingOnRefusedKey(produce)),
+        Program.Command(
+            "check", "Check the configuration and Kafka, and say what is wrong.", run: check),
     ])
 
 @Sendable
@@ -73,15 +82,16 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
         spools: spools, events: events, counts: counts,
         countersInterval: .seconds(configuration[ProducerOptions.countersInterval]), logger: logger, metrics: metrics,
         health: health, makeClient: { try KafkaProducer(settings: kafka, events: $0) })
-    let symbols = configuration[ProducerOptions.symbols]
+    let symbols = FeedSymbols.unique(configuration[ProducerOptions.symbols], logger)
     let feed = FeedService(configuration: client) {
         let silence = SilenceWatch(
             calendar: calendar, symbols: symbols, events: events, logger: logger, metrics: metrics)
         let publisher = try TradePublisher(
             spool: spools.trades, source: source, counts: counts, silence: silence, logger: logger)
         return FeedConnection(
-            feed: client.url, symbols: symbols, publisher: publisher, events: events, silence: silence,
-            lastSign: spools.lastSign, logger: logger, metrics: metrics, health: health)
+            feed: client.url, symbols: symbols, token: configuration[ProducerOptions.feedToken],
+            exitsOnRefusedKey: configuration[ProducerOptions.exitOnAuthFailure], publisher: publisher, events: events,
+            silence: silence, lastSign: spools.lastSign, logger: logger, metrics: metrics, health: health)
     }
     // Stopped in reverse: first no more comes in, then what came in is acknowledged.
     try ServiceGroup(
@@ -156,22 +166,14 @@ private func clientConfiguration(_ configuration: Configuration) throws -> WebSo
     }
     var client = WebSocketClientConfiguration(url: url)
     client.certificateAuthorityFile = configuration[optional: ProducerOptions.certificateAuthority]
+    client.idleTimeout = .seconds(configuration[ProducerOptions.idleTimeout])
     return client
 }
 
 /// The feed's address with its token, which the URL's description leaves out.
 func feedURL(_ address: String, token: String) throws -> WebSocketURL {
     guard !token.isEmpty else { return try WebSocketURL(address) }
-    let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
-    var encoded = ""
-    for byte in token.utf8 {
-        if plain.contains(byte) {
-            encoded.unicodeScalars.append(Unicode.Scalar(byte))
-        } else {
-            encoded += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-        }
-    }
-    return try WebSocketURL("\(address)\(address.contains("?") ? "&" : "?")token=\(encoded)")
+    return try WebSocketURL("\(address)\(address.contains("?") ? "&" : "?")token=\(percentEncoded(token))")
 }
 
 private func kafkaSettings(_ configuration: Configuration) throws -> KafkaSettings {

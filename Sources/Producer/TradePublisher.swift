@@ -112,6 +112,9 @@ final class TradePublisher {
         logger.error("a trade is dropped: it has no place in the spool", ["error": problem])
     }
 
+    /// The feed was heard, be it without a word: a restart will know.
+    func heard(at now: Timestamp) { writer.publish(at: now) }
+
     /// Whether there is a place for whatever one more message brings. While there is none, reading must wait.
     var hasRoom: Bool { writer.spool.hasRoom }
 

@@ -50,7 +50,7 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
         let address = try feedURL("ws://127.0.0.1:\(server.port)", token: "hidden")
         let feed = FeedService(configuration: WebSocketClientConfiguration(url: address)) {
             FeedConnection(
-                feed: address, symbols: ["A"], publisher: try topic.publisher(), events: topic.events,
+                feed: address, symbols: [ShortText("A")!], publisher: try topic.publisher(), events: topic.events,
                 silence: topic.silence(), logger: TestTopic.quiet, metrics: topic.metrics, health: Health())
         }
         let ended = Mutex(Set<String>())

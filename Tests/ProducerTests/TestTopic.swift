@@ -50,7 +50,8 @@ final class TestTopic: Sendable {
     /// A watch over symbols, by the built-in market hours unless told otherwise.
     func silence(of symbols: [String] = [], _ calendar: MarketCalendar = .builtIn) -> SilenceWatch {
         SilenceWatch(
-            calendar: calendar, symbols: symbols, events: events, logger: Self.quiet, metrics: metrics)
+            calendar: calendar, symbols: symbols.map { ShortText($0)! }, events: events, logger: Self.quiet,
+            metrics: metrics)
     }
 
     /// A publisher whose numbers begin at 1001.
@@ -58,6 +59,12 @@ final class TestTopic: Sendable {
         try TradePublisher(
             spool: spools.trades, source: ShortText("test")!, at: Timestamp(microseconds: 1000), counts: counts,
             silence: silence ?? self.silence(), logger: logger)
+    }
+
+    /// The value of a metric of whole numbers, by its name and labels as they are rendered.
+    func metric(_ name: String) -> Int? {
+        metrics.render().split(separator: "\n").first { $0.hasPrefix("\(name) ") }
+            .flatMap { Int($0.dropFirst(name.count + 1)) }
     }
 
     /// A report over what is counted here, of which Kafka has acknowledged everything.

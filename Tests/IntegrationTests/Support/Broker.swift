@@ -53,9 +53,9 @@ struct Broker: Sendable {
             + (program == "kpi-service" ? [] : ["--events-topic", eventsTopic])
     }
 
-    /// How many records the topic holds.
-    func recordCount(partitions: Int = 2) async throws -> Int {
-        try await onThread { [bootstrap, topic] in
+    /// How many records a topic holds: that of the trades unless told otherwise.
+    func recordCount(of topic: String? = nil, partitions: Int = 2) async throws -> Int {
+        try await onThread { [bootstrap, topic = topic ?? self.topic] in
             let client = try KafkaClient(settings: .client(bootstrapServers: bootstrap))
             return try (0..<Int32(partitions)).reduce(0) { sum, partition in
                 let place = TopicPartition(topic: topic, partition: partition)
