@@ -63,7 +63,7 @@ let producerProgram = Program(
         Program.Command(
             "", "Connect to the feed and publish its trades, until SIGTERM.", run: exitingOnRefusedKey(produce)),
         Program.Command(
-            "check", "Check the configuration and Kafka, and say what is wrong.", run: check),
+            "check", "Check the configuration, Kafka and, without the key, the feed; say what is wrong.", run: check),
     ])
 
 @Sendable
@@ -102,7 +102,7 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
 
 @Sendable
 private func check(_ configuration: Configuration, _ logger: Logger) throws {
-    _ = try clientConfiguration(configuration)
+    let feed = try clientConfiguration(configuration)
     _ = try marketCalendar(configuration)
     let producer = try KafkaProducer(
         settings: try kafkaSettings(configuration), events: KafkaEvents(logger: logger))
@@ -113,6 +113,8 @@ private func check(_ configuration: Configuration, _ logger: Logger) throws {
             "the topic is there",
             ["kafka.topic": topic, "kafka.partitions": partitions, "kafka.bootstrap": producer.bootstrapServers])
     }
+    _ = FeedSymbols.unique(configuration[ProducerOptions.symbols], logger)
+    try FeedProbe.run(feed, address: configuration[ProducerOptions.feedURL], logger: logger)
 }
 
 private func openSpools(_ configuration: Configuration) throws -> Spools {

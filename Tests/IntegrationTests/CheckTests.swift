@@ -22,11 +22,24 @@ import Testing
     @Test func `all is well`() async throws {
         let broker = try await Broker()
         let database = try await TestDatabase()
+        let (simulator, url) = try await RunningProgram.simulator([], ["FEED_TOKEN": "a key"])
         for program in ["producer"] + RunningProgram.readers {
-            let ended = try await Self.check(program, broker.arguments(of: program), database.url)
+            let feed = program == "producer" ? ["--feed-url", url] : []
+            let ended = try await Self.check(program, broker.arguments(of: program) + feed, database.url)
             #expect(ended.status == .exited(0), "\(ended)")
             #expect(ended.errors.contains("kafka.topic=\(broker.topic) kafka.partitions=2"), "\(ended)")
+            if program == "producer" { #expect(ended.errors.contains("the feed answers"), "\(ended)") }
         }
+        try await simulator.stop()
+    }
+
+    @Test func `the feed is away`() async throws {
+        let broker = try await Broker()
+        let address = try Broker.absent()
+        let ended = try await Self.check(
+            "producer", broker.arguments(of: "producer") + ["--feed-url", "ws://\(address)"], "")
+        Self.expectFailure(ended, "the feed does not answer", "ws://\(address)", "no TCP connection")
+        #expect(ended.duration < .seconds(20), "\(ended)")
     }
 
     @Test(arguments: RunningProgram.readers)
