@@ -32,8 +32,7 @@ struct ClientSessionTests {
         #expect(session.receive(Self.message("subscribe", long)) == .refuse("Invalid symbol \(long)"))
     }
 
-    @Test func `With 51 places the 52nd symbol is the first to be refused and unsubscribing frees a place`() throws
-    {
+    @Test func `With 51 places the 52nd symbol is the first to be refused and unsubscribing frees a place`() throws {
         var session = ClientSession(known: Self.known, places: 51)
         for number in 1...51 {
             let name = Self.simulated(number)

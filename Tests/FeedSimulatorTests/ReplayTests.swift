@@ -85,7 +85,7 @@ struct ReplayTests {
         #expect(error?.description.contains("'some.jsonl', line 2") == true)
     }
 
-    @Test func `What is recorded can be replayed`() async throws {
+    @Test func `What is recorded can be replayed but for events and faults`() async throws {
         let frames = [#"{"type":"ping"}"#, "quote \" backslash \\ line\n tab\t é 😀", ""]
         try await withDirectory { directory in
             let path = directory.appending(path: "record.jsonl").path
@@ -93,11 +93,21 @@ struct ReplayTests {
             recording.begin(at: moment(.seconds(1)).instant)
             for (index, frame) in frames.enumerated() {
                 Array(frame.utf8).withUnsafeBytes { bytes in
-                    recording.append(bytes, at: moment(.microseconds(2_000_001 * (index + 1))).instant)
+                    recording.append(bytes, connection: 1, at: moment(.microseconds(2_000_001 * (index + 1))))
                 }
+            }
+            recording.append(event: "ended", connection: 1, at: moment(.seconds(9)))
+            Array("{".utf8).withUnsafeBytes { bytes in
+                recording.append(bytes, connection: 2, fault: "dropped", at: moment(.seconds(9)))
             }
             #expect(try String(contentsOfFile: path, encoding: .utf8) == "")
             try recording.flush()
+            let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+            #expect(
+                lines.first
+                    == #"{"at_ms":1000.001,"time":"2026-08-28T13:35:36.086000Z","connection":1,"frame":"{\"type\":\"ping\"}"}"#
+            )
+            #expect(lines.last?.hasSuffix(#""connection":2,"fault":"dropped","frame":"{"}"#) == true)
             let replay = try Replay(contentsOf: path)
             #expect(replay.frames.map(\.text) == frames)
             #expect(replay.frames[0].offset == .microseconds(1_000_001))

@@ -71,9 +71,22 @@ struct TestFeed {
 func withFeed(_ options: FeedOptions, _ body: (TestFeed) async throws -> Void) async throws {
     let log = LogLines()
     let server = try FeedServer(options, logger: log.logger)
+    try await withServer(server, at: server.address, log, body)
+}
+
+/// Runs the server of a scenario for the length of a body.
+func withScenario(_ scenario: Scenario, _ options: FeedOptions, _ body: (TestFeed) async throws -> Void) async throws {
+    let log = LogLines()
+    let server = try ScenarioServer(scenario, options, logger: log.logger)
+    try await withServer(server, at: server.address, log, body)
+}
+
+private func withServer(
+    _ server: any Service, at address: String, _ log: LogLines, _ body: (TestFeed) async throws -> Void
+) async throws {
     let shutdown = ShutdownSignal()
     let feed = TestFeed(
-        address: server.address, shutdown: shutdown, log: log, thread: ServerThread { try server.run(until: shutdown) })
+        address: address, shutdown: shutdown, log: log, thread: ServerThread { try server.run(until: shutdown) })
     do {
         try await body(feed)
         try await feed.stop()
@@ -143,8 +156,13 @@ final class FeedProbe: WebSocketClientHandler, Sendable {
 }
 
 /// Runs a client for the length of a body.
-func withClient(_ url: String, _ probe: FeedProbe, _ body: (WebSocketClient) async throws -> Void) async throws {
-    let client = try WebSocketClient(WebSocketClientConfiguration(url: WebSocketURL(url)), handler: probe)
+func withClient(
+    _ url: String, _ probe: FeedProbe, configure: (inout WebSocketClientConfiguration) -> Void = { _ in },
+    _ body: (WebSocketClient) async throws -> Void
+) async throws {
+    var configuration = try WebSocketClientConfiguration(url: WebSocketURL(url))
+    configure(&configuration)
+    let client = try WebSocketClient(configuration, handler: probe)
     let thread = ServerThread { client.run() }
     do {
         try await body(client)
