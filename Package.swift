@@ -88,6 +88,9 @@ let package = Package(
         .target(
             name: "DatabaseTestSupport", dependencies: ["TestSupport", "LocalServers", "Postgres", "Migrations"],
             path: "Tests/DatabaseTestSupport", swiftSettings: settings),
+        .target(
+            name: "KafkaTestSupport", dependencies: ["TestSupport", "Kafka"],
+            path: "Tests/KafkaTestSupport", swiftSettings: settings),
 
         tests("TradeModelTests", ["TradeModel"]),
         tests("KafkaTests", ["Kafka"]),
@@ -100,8 +103,16 @@ let package = Package(
         tests("ProducerTests", ["Producer", "TradeModel", "Kafka", "WebSocket", "ServiceKit"]),
         tests(
             "ConsumerTests",
-            ["Consumer", "ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "DatabaseTestSupport"]),
-        tests("KPIServiceTests", ["KPIService", "TradeModel", "Postgres", "DatabaseTestSupport"]),
+            [
+                "Consumer", "ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "DatabaseTestSupport",
+                "KafkaTestSupport",
+            ]),
+        tests(
+            "KPIServiceTests",
+            [
+                "KPIService", "ExactlyOnce", "TradeModel", "Postgres", "ServiceKit", "DatabaseTestSupport",
+                "KafkaTestSupport",
+            ]),
         tests("FeedSimulatorTests", ["FeedSimulator", "ServiceKit", "TradeModel", "WebSocket"]),
         tests("LocalServersTests", ["LocalServers"]),
         tests("LocalPipelineTests", ["LocalPipeline", "LocalServers", "Postgres"]),

@@ -1,6 +1,7 @@
 import DatabaseTestSupport
 import ExactlyOnce
 import Kafka
+import KafkaTestSupport
 import Postgres
 import ServiceKit
 import Testing

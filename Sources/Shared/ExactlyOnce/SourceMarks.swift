@@ -11,35 +11,32 @@ package struct SourceMarks: Sendable {
     private struct Source {
         let name: ShortText
         var sequence: Int64
-        /// What the records since the last `takeChanges` have changed.
-        var isChanged = false
-        var hasRisen = false
+        /// What `takeChanges` has told.
+        var told: Int64
+        var isVisited = false
         var resent = 0
         var resentOffsets: ClosedRange<Int64> = 0...0
 
         init(_ name: ShortText, _ sequence: Int64) {
             self.name = name
             self.sequence = sequence
+            told = sequence
         }
 
-        mutating func admit(_ sequence: Int64, at offset: Int64) -> Bool {
-            isChanged = true
-            if sequence > self.sequence {
-                self.sequence = sequence
-                hasRisen = true
-                return true
-            }
+        mutating func noteResent(at offset: Int64) {
             resentOffsets = resent == 0 ? offset...offset : resentOffsets.lowerBound...offset
             resent += 1
-            return false
         }
     }
 
+    /// The last record's source, which is nearly always that of the next, and where it stands in `sources`: there it is
+    /// out of date.
+    private var current = Source(ShortText(), .min)
+    private var currentPlace: Int?
     private var sources: [Source] = []
     private var places: [ShortText: Int] = [:]
-    /// The place of the last record's source, which is nearly always that of the next.
-    private var current = 0
-    private var changed: [Int] = []
+    /// The sources of the records since `takeChanges`.
+    private var visited: [Int] = []
 
     package init(_ marks: [SourceMark] = []) {
         for mark in marks {
@@ -54,33 +51,55 @@ package struct SourceMarks: Sendable {
     package mutating func admit(
         _ source: ShortText, _ sequence: Int64, at offset: Int64
     ) throws(RejectionReason) -> Bool {
-        if current >= sources.count || sources[current].name != source { current = try place(of: source) }
-        if !sources[current].isChanged { changed.append(current) }
-        return sources[current].admit(sequence, at: offset)
+        // By == itself, which is called straight: != asks for it at run time.
+        let isCurrent = currentPlace != nil && current.name == source
+        if !isCurrent { try visit(source) }
+        guard sequence > current.sequence else {
+            current.noteResent(at: offset)
+            return false
+        }
+        current.sequence = sequence
+        return true
     }
 
-    private mutating func place(of source: ShortText) throws(RejectionReason) -> Int {
-        if let place = places[source] { return place }
-        guard sources.count < Self.maximumSources else { throw .tooManySources }
-        let place = sources.count
-        places[source] = place
-        sources.append(Source(source, .min))
-        return place
+    private mutating func visit(_ source: ShortText) throws(RejectionReason) {
+        leave()
+        let place: Int
+        if let known = places[source] {
+            place = known
+        } else {
+            guard sources.count < Self.maximumSources else { throw .tooManySources }
+            place = sources.count
+            places[source] = place
+            sources.append(Source(source, .min))
+        }
+        if !sources[place].isVisited { visited.append(place) }
+        current = sources[place]
+        current.isVisited = true
+        currentPlace = place
+    }
+
+    private mutating func leave() {
+        if let place = currentPlace { sources[place] = current }
+        currentPlace = nil
     }
 
     /// What the records have changed since this was asked last.
     mutating func takeChanges() -> Changes {
+        leave()
         var changes = Changes()
-        for place in changed {
+        for place in visited {
             let source = sources[place]
-            if source.hasRisen { changes.risen.append(SourceMark(source: source.name, sequence: source.sequence)) }
+            if source.sequence != source.told {
+                changes.risen.append(SourceMark(source: source.name, sequence: source.sequence))
+            }
             if source.resent > 0 {
                 changes.resends.append(
                     Resends(source: source.name, count: source.resent, offsets: source.resentOffsets))
             }
             sources[place] = Source(source.name, source.sequence)
         }
-        changed.removeAll(keepingCapacity: true)
+        visited.removeAll(keepingCapacity: true)
         return changes
     }
 

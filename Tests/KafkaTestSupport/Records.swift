@@ -1,13 +1,14 @@
 import Kafka
-import Testing
+import TestSupport
 
 /// A topic of one partition in an embedded cluster, whose records are read straight into a batch.
-struct Records {
+package struct Records {
     private let cluster: EmbeddedKafka
     private let topic: KafkaProducerTopic
     private let consumer: KafkaConsumer
 
-    init(topic name: String = "trades") throws {
+    /// Makes the cluster and the topic.
+    package init(topic name: String = "trades") throws {
         cluster = try EmbeddedKafka()
         try cluster.createTopic(name, partitions: 1)
         topic = try KafkaProducer(settings: .producer(bootstrapServers: cluster.bootstrapServers)).topic(name)
@@ -17,13 +18,15 @@ struct Records {
     }
 
     /// Produces values, of which nil is none at all, and lends each as a consumed record.
-    func forEach(_ values: [[UInt8]?], _ body: (borrowing KafkaRecord) throws -> Void) throws {
+    package func forEach(_ values: [[UInt8]?], _ body: (borrowing KafkaRecord) throws -> Void) throws {
         for value in values { try produce(value) }
-        try #require(topic.producer.flush(timeout: .seconds(20)) == 0 && topic.producer.failedCount == 0)
+        guard topic.producer.flush(timeout: .seconds(20)) == 0, topic.producer.failedCount == 0 else {
+            throw TestFailure("the records were not produced")
+        }
         let deadline = ContinuousClock.now + .seconds(20)
         var count = 0
         while count < values.count {
-            try #require(ContinuousClock.now < deadline, "the records come back")
+            guard ContinuousClock.now < deadline else { throw TestFailure("the records do not come back") }
             switch consumer.poll(milliseconds: 100) {
             case .record(let record):
                 try body(record)
@@ -34,7 +37,8 @@ struct Records {
         }
     }
 
-    func forEach(_ values: [String], _ body: (borrowing KafkaRecord) throws -> Void) throws {
+    /// The same of texts.
+    package func forEach(_ values: [String], _ body: (borrowing KafkaRecord) throws -> Void) throws {
         try forEach(values.map { Array($0.utf8) }, body)
     }
 
