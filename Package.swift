@@ -65,6 +65,7 @@ let package = Package(
                 .embedInCode("0003_kpis.sql"),
                 .embedInCode("0004_feed_events.sql"),
                 .embedInCode("0005_source_positions.sql"),
+                .embedInCode("0006_feed_gap.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

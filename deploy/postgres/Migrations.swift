@@ -8,6 +8,7 @@ extension Migrator {
         migration(3, "kpis", PackageResources._003_kpis_sql),
         migration(4, "feed_events", PackageResources._004_feed_events_sql),
         migration(5, "source_positions", PackageResources._005_source_positions_sql),
+        migration(6, "feed_gap", PackageResources._006_feed_gap_sql),
     ])
 
     private static func migration(_ number: Int, _ name: String, _ sql: [UInt8]) -> Migration {

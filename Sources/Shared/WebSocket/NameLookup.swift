@@ -12,12 +12,14 @@ final class NameLookup: Sendable {
     }
 
     private let host: String
+    private let resolve: @Sendable (String) -> Outcome
     private let done: @Sendable () -> Void
     private let outcome = Mutex<Outcome?>(nil)
 
     /// Starts looking up; `done` is called once, as a rule on the other thread, when ``take()`` has something.
-    init(host: String, done: @escaping @Sendable () -> Void) {
+    init(host: String, _ resolve: @escaping @Sendable (String) -> Outcome, done: @escaping @Sendable () -> Void) {
         self.host = host
+        self.resolve = resolve
         self.done = done
         var thread = pthread_t()
         let job = Unmanaged.passRetained(self)
@@ -42,11 +44,12 @@ final class NameLookup: Sendable {
 
     private static let work: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in
         let lookup = Unmanaged<NameLookup>.fromOpaque(argument!).takeRetainedValue()
-        lookup.finish(resolve(lookup.host))
+        lookup.finish(lookup.resolve(lookup.host))
         return nil
     }
 
-    private static func resolve(_ host: String) -> Outcome {
+    /// Asks `getaddrinfo`; blocks.
+    @Sendable static func bySystem(_ host: String) -> Outcome {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_ADDRCONFIG

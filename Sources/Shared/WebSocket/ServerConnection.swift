@@ -23,7 +23,8 @@ package final class ServerConnection {
         self.wsi = wsi
         self.identifier = identifier
         self.request = request
-        assembler = MessageAssembler(limit: server.configuration.maxMessageBytes)
+        let limit = server.configuration.maxMessageBytes
+        assembler = MessageAssembler(.init(messageBytes: limit, frameBytes: limit))
         queue = FrameQueue(limit: server.configuration.maxQueuedBytes)
     }
 
@@ -94,13 +95,14 @@ package final class ServerConnection {
 
     func received(_ event: LoopEvent) -> Int32 {
         let chunk = UnsafeRawBufferPointer(start: event.bytes, count: event.length)
-        switch assembler.take(chunk, isFinal: lws_is_final_fragment(event.wsi) != 0) {
+        let rest = lws_remaining_packet_payload(event.wsi)
+        switch assembler.take(chunk, frameRest: rest, isFinal: lws_is_final_fragment(event.wsi) != 0) {
         case .incomplete:
             return 0
         case .message(let bytes):
             server.handler.message(bytes, self)
             return 0
-        case .tooBig:
+        case .messageTooBig, .frameTooBig, .tooManyFragments:
             lws_close_reason(event.wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, nil, 0)
             return -1
         }

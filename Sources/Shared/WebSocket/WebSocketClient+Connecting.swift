@@ -19,7 +19,7 @@ extension WebSocketClient {
             addresses = [configuration.url.host]
             nextAttempt.start(after: .zero)
         } else {
-            lookup = NameLookup(host: configuration.url.host) { [loop] in loop?.wake(.lookup) }
+            lookup = NameLookup(host: configuration.url.host, resolve) { [loop] in loop?.wake(.lookup) }
         }
     }
 
@@ -73,11 +73,15 @@ extension WebSocketClient {
         if phase == .connecting, !addresses.isEmpty, cause == nil {
             nextAttempt.start(after: .zero)
         } else if let fault = certificateFault {
-            end(.tlsFailed("the server's certificate was refused: \(fault)"))
+            end(.tlsFailed(fault))
         } else if phase == .connecting {
             end(.unreachable("refused, filtered or unreachable"))
         } else if text.contains("SSL") || text.contains("SYSCALL") || text.contains("cert") {
-            end(.tlsFailed(text))
+            // libwebsockets keeps OpenSSL's reason to itself.
+            end(
+                .tlsFailed(
+                    "the handshake broke off; check that the server speaks TLS on this port (OpenSSL's reason is in the log"
+                        + " of libwebsockets, level info)"))
         } else {
             end(.handshakeFailed(text.isEmpty ? "the connection was closed" : text))
         }

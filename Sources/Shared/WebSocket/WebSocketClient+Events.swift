@@ -24,7 +24,7 @@ extension WebSocketClient: EventLoopDriver {
         case LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION:
             // `user` is the store and `length` says whether OpenSSL's own checks passed.
             if event.length == 0, let store = OpaquePointer(event.user) {
-                certificateFault = String(cString: X509_verify_cert_error_string(Int(X509_STORE_CTX_get_error(store))))
+                certificateFault = CertificateFault.text(X509_STORE_CTX_get_error(store))
             }
             return 0
         default:
@@ -75,12 +75,18 @@ extension WebSocketClient: EventLoopDriver {
             return violated(.binaryFrame, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, wsi)
         }
         let chunk = UnsafeRawBufferPointer(start: event.bytes, count: event.length)
-        switch assembler.take(chunk, isFinal: lws_is_final_fragment(wsi) != 0) {
+        let rest = lws_remaining_packet_payload(wsi)
+        switch assembler.take(chunk, frameRest: rest, isFinal: lws_is_final_fragment(wsi) != 0) {
         case .incomplete:
             return 0
-        case .tooBig:
+        case .messageTooBig:
             return violated(
                 .messageTooBig(limit: configuration.maxMessageBytes), LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, wsi)
+        case .frameTooBig:
+            return violated(.frameTooBig(limit: configuration.maxFrameBytes), LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, wsi)
+        case .tooManyFragments:
+            return violated(
+                .tooManyFragments(limit: configuration.maxFragments), LWS_CLOSE_STATUS_POLICY_VIOLATION, wsi)
         case .message(let bytes):
             guard isUTF8(bytes) else { return violated(.invalidUTF8, LWS_CLOSE_STATUS_INVALID_PAYLOAD, wsi) }
             handler.message(bytes, self)
@@ -115,11 +121,12 @@ extension WebSocketClient: EventLoopDriver {
         deadline.start(after: Self.closeTimeout)
     }
 
+    /// The seconds that a refusal names; nil also for its form as a date and for more than a day, which nobody can mean.
     private func retryAfter(_ wsi: OpaquePointer) -> Duration? {
         var text = [CChar](repeating: 0, count: 32)
         guard lws_hdr_copy(wsi, &text, Int32(text.count), WSI_TOKEN_HTTP_RETRY_AFTER) > 0 else { return nil }
         let seconds = text.withUnsafeBufferPointer { Int(String(cString: $0.baseAddress!)) }
-        return seconds.flatMap { $0 >= 0 ? .seconds($0) : nil }
+        return seconds.flatMap { 0...Self.longestRetryAfter ~= $0 ? .seconds($0) : nil }
     }
 
     private func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {

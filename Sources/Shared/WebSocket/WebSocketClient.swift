@@ -21,6 +21,10 @@ package final class WebSocketClient: @unchecked Sendable {
 
     /// How long a peer has to answer a close frame.
     static let closeTimeout = Duration.seconds(2)
+    /// The most seconds that a server's Retry-After is believed.
+    static let longestRetryAfter = 86_400
+    /// The bytes of headers that an answer to the upgrade may have: refusals by proxies carry many.
+    static let maxHeaderBytes: UInt32 = 16 << 10
 
     let configuration: WebSocketClientConfiguration
     let handler: any WebSocketClientHandler
@@ -43,6 +47,8 @@ package final class WebSocketClient: @unchecked Sendable {
     /// Why the certificate was refused, noted while TLS is set up.
     var certificateFault: String?
     var lookup: NameLookup?
+    /// How names are resolved, on a thread of its own.
+    var resolve: @Sendable (String) -> NameLookup.Outcome = NameLookup.bySystem
     /// The addresses still to be tried.
     var addresses: ArraySlice<String> = []
 
@@ -58,7 +64,10 @@ package final class WebSocketClient: @unchecked Sendable {
         slot.initialize(to: nil)
         self.configuration = configuration
         self.handler = handler
-        assembler = MessageAssembler(limit: configuration.maxMessageBytes)
+        assembler = MessageAssembler(
+            .init(
+                messageBytes: configuration.maxMessageBytes, frameBytes: configuration.maxFrameBytes,
+                fragments: configuration.maxFragments))
         outgoing = ClientQueue(limit: configuration.maxQueuedBytes)
         loop = try Self.makeLoop(configuration, driver: self)
         deadline = loop.makeTimer { [unowned self] in deadlinePassed() }
@@ -113,13 +122,17 @@ package final class WebSocketClient: @unchecked Sendable {
     }
 
     /// Stops reading: what the server sends waits in the kernel's buffers, and then at the server. Loop thread.
+    ///
+    /// Not one message more is delivered until ``resumeReceiving()``, also of those that came in the same segment, and a
+    /// server's close frame or end of stream is heard only then, behind the messages. A reset ends the connection at once
+    /// and takes with it what was not delivered. Pings are not answered and the idle time stands still; sending goes on.
     package func pauseReceiving() {
         guard phase == .open, !isPaused else { return }
         isPaused = true
         lws_rx_flow_control(wsi, 0)
     }
 
-    /// Reads on after ``pauseReceiving()``. Loop thread.
+    /// Reads on after ``pauseReceiving()``; the idle time begins anew. Loop thread.
     package func resumeReceiving() {
         guard phase == .open, isPaused else { return }
         isPaused = false
@@ -138,6 +151,7 @@ package final class WebSocketClient: @unchecked Sendable {
         return try EventLoop(driver: driver) { info, loop in
             info.port = CONTEXT_PORT_NO_LISTEN
             info.fd_limit_per_thread = 8
+            info.max_http_header_data2 = Self.maxHeaderBytes
             info.retry_and_idle_policy = UnsafePointer(Self.noKeepAlive)
             // The deadline is this client's own: lws' limits for each step must not come before it.
             let seconds = UInt32(clamping: configuration.handshakeTimeout.components.seconds + 2)

@@ -7,7 +7,11 @@ package struct WebSocketClientConfiguration: Sendable {
     /// How long the server may be silent, control frames included, before the connection is given up; nil for ever.
     package var idleTimeout: Duration? = .seconds(120)
     /// The largest message accepted, in bytes.
-    package var maxMessageBytes = 8 << 20
+    package var maxMessageBytes = 1 << 20
+    /// The largest frame accepted, in bytes; a message may come in several.
+    package var maxFrameBytes = 1 << 20
+    /// The most frames that a message may come in, empty ones counted.
+    package var maxFragments = 4096
     /// The most bytes that may wait to be sent.
     package var maxQueuedBytes = 1 << 20
     /// A PEM file of certificate authorities trusted besides the system's own.

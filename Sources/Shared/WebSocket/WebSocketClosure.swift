@@ -2,7 +2,8 @@
 package struct WebSocketClosure: Sendable, Equatable, CustomStringConvertible {
     /// What ended it.
     package enum Cause: Sendable, Equatable {
-        /// The server answered the upgrade with an HTTP status other than 101; `retryAfter` when it named seconds.
+        /// The server answered the upgrade with an HTTP status other than 101; `retryAfter` when it named seconds, at most a
+        /// day.
         case refused(status: Int, retryAfter: Duration?)
         /// The handshake (name, TCP, TLS and upgrade together) did not end in time.
         case handshakeTimedOut(Duration)
@@ -14,7 +15,8 @@ package struct WebSocketClosure: Sendable, Equatable, CustomStringConvertible {
         case tlsFailed(String)
         /// The connection broke, or the answer made no sense, between TCP connect and upgrade.
         case handshakeFailed(String)
-        /// The server sent a close frame. 1005 stands for "no code"; 1006 and 1012 to 1014 arrive as 1002.
+        /// The server sent a close frame. 1005 stands for "no code"; codes that libwebsockets does not know (below 1000, 1004
+        /// to 1006, 1012 to 2999) arrive as 1002.
         case closedByServer(code: UInt16, reason: String)
         /// ``WebSocketClient/close(code:)`` was called.
         case closedByClient(code: UInt16)
@@ -26,6 +28,10 @@ package struct WebSocketClosure: Sendable, Equatable, CustomStringConvertible {
         case invalidUTF8
         /// A message grew beyond the limit in bytes.
         case messageTooBig(limit: Int)
+        /// A frame was announced with more than the limit in bytes.
+        case frameTooBig(limit: Int)
+        /// A message came in more frames than the limit.
+        case tooManyFragments(limit: Int)
         /// Nothing came for this long, not even a ping.
         case idle(Duration)
         /// ``WebSocketClient/stop()`` was called.
@@ -60,6 +66,8 @@ extension WebSocketClosure.Cause {
         case .binaryFrame: "the server sent a binary frame; only text is accepted"
         case .invalidUTF8: "the server sent a text message that is not UTF-8"
         case .messageTooBig(let limit): "the server sent a message of more than \(limit) bytes"
+        case .frameTooBig(let limit): "the server sent a frame of more than \(limit) bytes"
+        case .tooManyFragments(let limit): "the server sent a message in more than \(limit) fragments"
         case .idle(let limit): "nothing was received for \(limit)"
         case .stopped: "closed because the client was stopped"
         }
