@@ -104,48 +104,6 @@ struct MessageTests {
         #expect(results.withLock { $0 } == [true, false, true])
     }
 
-    @Test func `Pausing holds the server back and resuming loses nothing`() async throws {
-        let total = 400
-        let size = 100_000
-        let sent = Mutex(0)
-        let payload = [UInt8](repeating: UInt8(ascii: "x"), count: size)
-        let server = ServerProbe(
-            onOpened: { $0.requestWritable() },
-            onWritable: { connection in
-                sent.withLock { sent in
-                    guard sent < total else { return }
-                    payload.withUnsafeBytes { _ = connection.send($0) }
-                    sent += 1
-                    connection.requestWritable()
-                }
-            })
-        let isFirst = Mutex(true)
-        let probe = ClientProbe(onMessage: { _, client in
-            if isFirst.withLock({ isFirst in
-                defer { isFirst = false }; return isFirst
-            }) {
-                client.pauseReceiving()
-            }
-        })
-        try await withServer(.init(), server) { server in
-            try await withClient("ws://127.0.0.1:\(server.port)/", probe) { client, probe in
-                // The server comes to a stop when the buffers of both sides are full, long before it has sent all.
-                var last = 0
-                var since = ContinuousClock.now
-                try await eventually("the server stalls", within: .seconds(20)) {
-                    let now = sent.withLock { $0 }
-                    if now != last { (last, since) = (now, .now) }
-                    return now > 0 && ContinuousClock.now - since > .milliseconds(300)
-                }
-                #expect(last < total)
-                #expect(probe.messages.count == 1)
-                probe.perform(client) { $0.resumeReceiving() }
-                try await eventually("all messages come", within: .seconds(20)) { probe.messages.count == total }
-                #expect(probe.messages.allSatisfy { $0.count == size })
-            }
-        }
-    }
-
     @Test func `The server sees path, query and the headers it asked for`() async throws {
         let seen = Mutex<UpgradeRequest?>(nil)
         let server = ServerProbe(onUpgrade: { request in

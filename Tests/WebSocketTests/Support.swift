@@ -142,11 +142,13 @@ func withServer<Result>(
 func withClient<Result>(
     _ url: String, _ probe: ClientProbe = ClientProbe(),
     configure: (inout WebSocketClientConfiguration) -> Void = { _ in },
+    prepare: (WebSocketClient) -> Void = { _ in },
     _ body: (WebSocketClient, ClientProbe) async throws -> Result
 ) async throws -> Result {
     var configuration = WebSocketClientConfiguration(url: try WebSocketURL(url))
     configure(&configuration)
     let client = try WebSocketClient(configuration, handler: probe)
+    prepare(client)
     let thread = LoopThread { client.run() }
     do {
         let result = try await body(client, probe)
@@ -163,9 +165,10 @@ func withClient<Result>(
 /// How the one attempt to connect to a URL ends, with the check that there is exactly one end, also after the stop.
 func closure(
     of url: String, _ probe: ClientProbe = ClientProbe(),
-    configure: (inout WebSocketClientConfiguration) -> Void = { _ in }
+    configure: (inout WebSocketClientConfiguration) -> Void = { _ in },
+    prepare: (WebSocketClient) -> Void = { _ in }
 ) async throws -> WebSocketClosure {
-    try await withClient(url, probe, configure: configure) { _, probe in
+    try await withClient(url, probe, configure: configure, prepare: prepare) { _, probe in
         try await eventually("the attempt ends") { !probe.closures.isEmpty }
     }
     #expect(probe.closures.count == 1)
