@@ -4,7 +4,7 @@
 # SYMBOLS, RATE, TRADES, TEST_WIDTH. Make hands both on to the programs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run clean-run test test-kafka e2e kills bench lint docs docs-check format clean
+.PHONY: help setup build run clean-run test test-kafka e2e kills outage bench lint docs docs-check format clean
 
 TRADES ?= 100000
 
@@ -49,6 +49,10 @@ e2e: setup ## send TRADES=100000 trades from feed to tables and compare
 kills: build ## kill producer and broker in turn, KILLS=100 times at RATE=5000 trades/s, and prove: KAFKA_HOME=…
 	@deploy/local/setup.sh java
 	@exec .build/release/campaigns kills
+
+outage: build ## take Kafka away for OUTAGE=600 s at RATE=20000 trades/s, and prove: KAFKA_HOME=…
+	@deploy/local/setup.sh java
+	@exec .build/release/campaigns outage
 
 bench: build ## measure throughput beside the limits of this machine; on a real Kafka with KAFKA_HOME=…
 	@test -z "$$KAFKA_HOME" || deploy/local/setup.sh java

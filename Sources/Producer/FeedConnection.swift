@@ -131,6 +131,9 @@ final class FeedConnection {
         pausedSince = nil
         let now = clock.wall()
         metrics.paused.set(0)
+        // Silences that began while nothing was read are none of the feed's.
+        silence.opened(at: now)
+        open?.pings = PingWatch(openedAt: clock.monotonic(), now)
         link.resumeReceiving()
         logger.info("the spool has room again; reading on", ["since": since])
         events.publish(.resumed, at: now) { event in

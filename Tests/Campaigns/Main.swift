@@ -1,13 +1,18 @@
 import Foundation
 
-/// `campaigns kills`: long runs that break things on purpose, and then count.
+/// `campaigns kills|outage`: long runs that break things on purpose, and then prove what became of each trade.
 @main
 enum Main {
     static func main() async {
         do {
-            let arguments = CommandLine.arguments.dropFirst()
-            guard arguments.elementsEqual(["kills"]) else { throw CampaignError("say which: kills") }
-            let isProven = try await KillCampaign(KillOptions(ProcessInfo.processInfo.environment)).run()
+            let options = try CampaignOptions(ProcessInfo.processInfo.environment)
+            let campaign: any Campaign
+            switch CommandLine.arguments.dropFirst() {
+            case ["kills"]: campaign = KillCampaign(options)
+            case ["outage"]: campaign = OutageCampaign(options)
+            default: throw CampaignError("say which: kills or outage")
+            }
+            let isProven = try await campaign.run()
             exit(isProven ? 0 : 1)
         } catch {
             print("campaigns: \(error)")

@@ -30,7 +30,8 @@ import Testing
         for program in readers + [producer, simulator] + (broker.program.map { [$0] } ?? []) {
             try await program.stop()
         }
-        #expect(producer.log.contains("spool.records=0\n") && producer.log.contains(": published"), "\(producer.lastLines)")
+        #expect(
+            producer.log.contains("spool.records=0\n") && producer.log.contains(": published"), "\(producer.lastLines)")
     }
 
     @Test func `programs that wait for Kafka say so, are not ready, and stop on SIGTERM`() async throws {

@@ -28,7 +28,8 @@ final class FeedRun: Sendable {
             let clock = FeedClock(random: { 0 })
             return FeedConnection(
                 feed: address, symbols: symbols.map { ShortText($0)! }, token: "hidden",
-                publisher: try topic.publisher(silence: silence, logger: logger), events: topic.events, silence: silence,
+                publisher: try topic.publisher(silence: silence, logger: logger), events: topic.events,
+                silence: silence,
                 clock: clock, logger: logger, metrics: topic.metrics, health: Health())
         }
         ServiceThread.start("feed") { [self] in

@@ -301,7 +301,9 @@ import TradeModel
         deinit { close(socket) }
     }
 
-    @Test func `a spool that is nearly full: nothing is read until Kafka has taken some, and nothing is dropped`() throws {
+    @Test func `a spool that is nearly full: nothing is read until Kafka has taken some, and nothing is dropped`()
+        throws
+    {
         let feed = try FeedRehearsal("A", limits: Spool.Limits(bytes: 16 << 12, segmentBytes: 1 << 12))
         feed.open()
         var count = 0
@@ -327,7 +329,9 @@ import TradeModel
         #expect(events[2].gapTo == events[2].at)
     }
 
-    @Test func `a feed that hangs up while nothing is read leaves a gap, and the next connection waits for room too`() throws {
+    @Test func `a feed that hangs up while nothing is read leaves a gap, and the next connection waits for room too`()
+        throws
+    {
         let feed = try FeedRehearsal("A", limits: Spool.Limits(bytes: 16 << 12, segmentBytes: 1 << 12))
         feed.open()
         while !feed.isPaused { feed.trade("A") }

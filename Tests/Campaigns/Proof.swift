@@ -4,9 +4,7 @@ import TradeModel
 
 /// What became of each trade that the simulator had handed to the kernel while the producer was connected, asked of the
 /// database: the recording stands beside the rows, and queries compare.
-struct KillProof: CustomStringConvertible {
-    private let kills: Int
-    private let seconds: Double
+struct Proof: CustomStringConvertible {
     private let sent: Int
     private let stored: Int
     private let lost: Int
@@ -22,14 +20,11 @@ struct KillProof: CustomStringConvertible {
     }
 
     var description: String {
-        "kills=\(kills) seconds=\(Int(seconds)) sent=\(sent) stored=\(stored) on_the_way_at_a_kill=\(lost) "
-            + "in_the_middle=\(inTheMiddle) without_gap=\(withoutGap) doubled=\(doubled) rejected=\(rejected) "
-            + "kpi_differences=\(kpiDifferences)"
+        "sent=\(sent) stored=\(stored) on_the_way_at_a_kill=\(lost) in_the_middle=\(inTheMiddle) "
+            + "without_gap=\(withoutGap) doubled=\(doubled) rejected=\(rejected) kpi_differences=\(kpiDifferences)"
     }
 
-    init(kills: Int, seconds: Double, recording: String, databaseURL: String) throws {
-        self.kills = kills
-        self.seconds = seconds
+    init(recording: String, databaseURL: String) throws {
         var connection = try PostgresConnection(PostgresConfiguration(databaseURL, applicationName: "campaign"))
         try connection.execute("SET TimeZone = 'UTC'; SET work_mem = '256MB'")
         try Self.load(recording, &connection)
@@ -38,9 +33,11 @@ struct KillProof: CustomStringConvertible {
         sent = try number("SELECT count(*) FROM sent")
         stored = try number("SELECT count(*) FROM trade_data_finhub")
         lost = try number("SELECT count(*) FROM fate WHERE row_id IS NULL AND position IS NOT NULL")
-        doubled = try number("SELECT count(*) FROM fate WHERE position IS NULL")
+        doubled =
+            try number("SELECT count(*) FROM fate WHERE position IS NULL")
             + (try number(
-                "SELECT count(*) FROM (SELECT 1 FROM trade_data_finhub GROUP BY source, sequence HAVING count(*) > 1) AS s"))
+                "SELECT count(*) FROM (SELECT 1 FROM trade_data_finhub GROUP BY source, sequence HAVING count(*) > 1) AS s"
+            ))
         inTheMiddle = try number(
             """
             SELECT count(*) FROM fate JOIN heard USING (connection)
