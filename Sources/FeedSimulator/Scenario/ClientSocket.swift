@@ -8,6 +8,8 @@ final class ClientSocket {
 
     /// POLLRDHUP, a GNU extension that Swift does not import.
     private static let peerEnd: Int32 = 0x2000
+    /// SIOCOUTQNSD, of Linux' own headers.
+    private static let unsentBytes: UInt = 0x894B
 
     private let descriptor: Int32
     private var tls: TLSSession?
@@ -70,8 +72,16 @@ final class ClientSocket {
         while !rest.isEmpty {
             try writeWhole(rest.prefix(cut.bytes))
             rest = rest.dropFirst(cut.bytes)
-            if !rest.isEmpty { try rests(for: cut.pause) }
+            guard !rest.isEmpty else { return }
+            try rests(for: cut.pause)
+            // The kernel would join what follows to what it has not sent yet.
+            while hasUnsent { try rests(for: .milliseconds(1)) }
         }
+    }
+
+    private var hasUnsent: Bool {
+        var bytes: Int32 = 0
+        return ioctl(descriptor, Self.unsentBytes, &bytes) == 0 && bytes > 0
     }
 
     private func writeWhole(_ bytes: ArraySlice<UInt8>) throws(ConnectionEnd) {

@@ -159,6 +159,8 @@ final class ScenarioConnection {
         if let policy, context.clients.endOthers(than: number, token: request.token), policy == .closeBoth {
             throw ConnectionEnd("ended, as was the other with its token", .endOfStream)
         }
+        // A client in a hurry has sent more than its request.
+        try takeFrames()
     }
 
     // MARK: While it is open

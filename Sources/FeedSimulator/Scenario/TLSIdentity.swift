@@ -1,4 +1,5 @@
 internal import CSSL
+import Glibc
 import ServiceKit
 
 /// A certificate and its key, as a server shows them. Thread-safe: OpenSSL counts the references of its contexts itself.
@@ -12,11 +13,9 @@ final class TLSIdentity: Sendable {
         guard SSL_CTX_use_certificate_chain_file(context, files.certificate) == 1,
             SSL_CTX_use_PrivateKey_file(context, files.key, SSL_FILETYPE_PEM) == 1
         else {
-            let reason = TLSSession.reason
-            SSL_CTX_free(context)
             throw ConfigurationError(
-                "--scenario: the certificate '\(files.certificate)' with the key '\(files.key)' cannot be used: \(reason)"
-            )
+                "--scenario: the certificate '\(files.certificate)' with the key '\(files.key)' cannot be used: "
+                    + TLSSession.reason)
         }
     }
 
@@ -99,7 +98,9 @@ final class TLSSession {
     /// What OpenSSL says went wrong last on this thread.
     fileprivate static var reason: String {
         let code = ERR_get_error()
-        return code == 0 ? "unknown" : ERR_reason_error_string(code).map { String(cString: $0) } ?? "error \(code)"
+        // The system's own errors have this bit, and no text of OpenSSL's.
+        if code & 0x8000_0000 != 0 { return String(cString: strerror(Int32(code & 0x7FFF_FFFF))) }
+        return ERR_reason_error_string(code).map { String(cString: $0) } ?? "error \(code)"
     }
 }
 
