@@ -59,6 +59,11 @@ import Testing
         (["kpi-service", "--monitoring-listen", "nowhere"], [:], "--monitoring-listen is 'nowhere'"),
         (["kpi-service", "--config-file", "/nowhere/file"], [:], "--config-file: cannot read '/nowhere/file'"),
         (["feed-simulator", "--rate", "0"], [:], "--rate is '0': must be 1 to 200000"),
+        (["feed-simulator", "check", "--scenario", "/nowhere/x"], [:], "--scenario: cannot read '/nowhere/x'"),
+        (
+            ["feed-simulator", "--limit", "5"], ["SIMULATOR_SCENARIO": "x"],
+            "--scenario cannot be combined with --limit: leave one of them out"
+        ),
         (["dev-broker", "--partitions", "4096"], [:], "--partitions is '4096': must be from 1 to 2048"),
     ])
     func `a bad value is refused with its key`(
@@ -68,6 +73,21 @@ import Testing
             words[0], Array(words.dropFirst()),
             environment.merging(["KAFKA_BOOTSTRAP_SERVERS": try Broker.absent()]) { given, _ in given })
         Self.expectRefusal(ended, of: words[0], problem)
+    }
+
+    @Test func `the simulator checks a scenario and its certificates`() async throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../Scenarios").standardizedFileURL
+        func check(_ name: String) async throws -> RunningProgram.Ended {
+            let file = folder.appendingPathComponent("\(name).scenario").path
+            return try await RunningProgram.run("feed-simulator", ["check", "--scenario", file])
+        }
+        let good = try await check("close-1012")
+        #expect(good.status == .exited(0))
+        #expect(good.errors.contains("the configuration is good"), "\(good)")
+        // Its certificates are made only where they are used.
+        Self.expectRefusal(
+            try await check("tls-expired"), of: "feed-simulator", "--scenario: the certificate '\(folder.path)/")
     }
 
     @Test(arguments: ["producer", "consumer", "kpi-service"])

@@ -27,6 +27,7 @@ need postgresql-client have psql
 need kcat have kcat
 need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 need util-linux have setpriv
+need python3-venv python3 -c 'import ensurepip, venv'
 [ "${1:-}" != java ] || need default-jre-headless have "${JAVA_HOME:+$JAVA_HOME/bin/}java"
 
 if [ -n "$missing" ]; then
@@ -56,4 +57,13 @@ fi
 if ! have swift >/dev/null; then
     echo "Swift is missing: install version 6.2 or later from https://www.swift.org/install/linux" >&2
     exit 1
+fi
+
+# The Python clients that a test connects to the feed with. Only that test needs them, and fails without them.
+python=.build/tools/python
+if ! "$python/bin/python" -c 'import websocket, websockets' 2>/dev/null; then
+    echo "Installing: websocket-client and websockets, from PyPI into $python"
+    python3 -m venv "$python" &&
+        "$python/bin/pip" install --quiet --disable-pip-version-check --retries 1 'websocket-client>=1.8' 'websockets>=13' ||
+        echo "Without them everything runs, but the tests of Python clients will fail. Is PyPI reachable?" >&2
 fi

@@ -1,5 +1,5 @@
 /// Takes the frames of a client out of its bytes: RFC 6455, section 5.2.
-struct ClientFrameReader {
+enum ClientFrameReader {
     enum Opcode: UInt8 {
         case continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10
     }

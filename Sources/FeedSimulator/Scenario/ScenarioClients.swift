@@ -29,22 +29,20 @@ final class ScenarioClients: Sendable {
         }
     }
 
-    /// Whether another connection is open with a token.
-    func has(token: String) -> Bool {
-        state.withLock { $0.clients.values.contains { $0.token == token } }
-    }
-
-    /// Notes that a connection is open.
-    func open(_ number: Int, token: String) {
-        state.withLock { $0.clients[number]?.token = token }
-    }
-
-    /// Ends the other open connections with a token; returns whether there were any.
-    func endOthers(than number: Int, token: String) -> Bool {
+    /// Opens a connection, and ends others that are open with its token where the policy says so. One that the policy
+    /// refuses is not open.
+    /// - Returns: whether there was no other.
+    func open(_ number: Int, token: String, _ policy: ScenarioStep.KeyPolicy?) -> Bool {
         state.withLock { state in
-            let others = state.clients.filter { $0.key != number && $0.value.token == token }.keys
-            for other in others { Self.end(&state.clients[other], ConnectionEnd("ended by connection \(number)")) }
-            return !others.isEmpty
+            let others = state.clients.filter { $0.value.token == token }.keys
+            switch policy {
+            case .refuse where !others.isEmpty: return false
+            case .newestWins, .closeBoth:
+                for other in others { Self.end(&state.clients[other], ConnectionEnd("ended by connection \(number)")) }
+            case .refuse, nil: break
+            }
+            state.clients[number]?.token = token
+            return others.isEmpty
         }
     }
 

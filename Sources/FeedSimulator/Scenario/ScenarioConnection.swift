@@ -6,7 +6,6 @@ final class ScenarioConnection {
     let number: Int
     let context: ScenarioContext
     let socket: ClientSocket
-    private let descriptor: Int32
     private let token: String?
     private var request: UpgradeHandshake?
     private var policy: ScenarioStep.KeyPolicy?
@@ -36,7 +35,6 @@ final class ScenarioConnection {
     /// Takes over the descriptor of an accepted connection.
     init(_ number: Int, _ descriptor: Int32, _ context: ScenarioContext) {
         self.number = number
-        self.descriptor = descriptor
         self.context = context
         socket = ClientSocket(descriptor)
         let options = context.options
@@ -145,18 +143,18 @@ final class ScenarioConnection {
         let request = try handshake()
         guard let key = request.key else { return try answer(.init(status: 400)) }
         if let token, request.token != token { return try answer(.init(status: 401)) }
-        if policy == .refuse, context.clients.has(token: request.token) { return try answer(.init(status: 429)) }
         if acceptance == .wrongHash {
             // The hash of another key.
             try socket.send(Array(UpgradeHandshake.acceptance(ofKey: "another \(key)").utf8))
             throw ConnectionEnd("accepted with a wrong hash", .orderly)
         }
+        let isAlone = context.clients.open(number, token: request.token, policy)
+        if !isAlone, policy == .refuse { return try answer(.init(status: 429)) }
         try socket.send(Array(UpgradeHandshake.acceptance(ofKey: key).utf8))
         isOpen = true
-        context.clients.open(number, token: request.token)
         context.recorder.append(event: "accepted", connection: number)
         if let pingInterval { nextPing = .now + pingInterval }
-        if let policy, context.clients.endOthers(than: number, token: request.token), policy == .closeBoth {
+        if !isAlone, policy == .closeBoth {
             throw ConnectionEnd("ended, as was the other with its token", .endOfStream)
         }
         // A client in a hurry has sent more than its request.

@@ -4,9 +4,15 @@ import TradeModel
 extension Scenario {
     /// Reads a scenario file.
     /// - Parameter known: the symbols of the market.
-    /// - Throws: `SystemError` when it cannot be read, `ConfigurationError` naming the first line that is wrong.
-    init(contentsOf path: String, known: Set<ShortText>) throws {
-        try self.init(readTextFile(path), path: path, known: known)
+    /// - Throws: `ConfigurationError` when it cannot be read, or naming the first line that is wrong.
+    init(contentsOf path: String, known: Set<ShortText>) throws(ConfigurationError) {
+        let text: String
+        do {
+            text = try readTextFile(path)
+        } catch {
+            throw ConfigurationError("--scenario: \(error)")
+        }
+        try self.init(text, path: path, known: known)
     }
 
     /// Reads a scenario from a text; the path is for errors, and names the folder of the certificates.

@@ -54,7 +54,11 @@ final class ScenarioServer: Service {
         var number = 0
         while !shutdown.isRequested, failure.withLock({ $0 == nil }) {
             let descriptor = accept(listener, nil, nil)
-            guard descriptor >= 0 else { continue }
+            guard descriptor >= 0 else {
+                // The stop; or no descriptor is free, and it is tried again in a moment.
+                usleep(1000)
+                continue
+            }
             number += 1
             serve(number, descriptor)
         }

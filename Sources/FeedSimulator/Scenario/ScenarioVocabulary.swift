@@ -1,7 +1,7 @@
 import TradeModel
 
 /// The lines that a scenario can have: the form of each, and how it is read.
-struct ScenarioVocabulary {
+enum ScenarioVocabulary {
     struct Entry: Sendable {
         let name: String
         /// What stands behind the name.
