@@ -34,7 +34,22 @@ struct IdleTests {
             of: "ws://127.0.0.1:\(peer.port)/", probe, configure: { $0.idleTimeout = .milliseconds(500) })
         #expect(end.cause == .idle(.milliseconds(500)))
         #expect(probe.messages.count == 20)
-        #expect(ContinuousClock.now - start >= .milliseconds(20 * 30 + 500))
+        #expect(ContinuousClock.now - start >= .milliseconds(19 * 30 + 480))
+    }
+
+    /// Its own policy would be a ping after 300 s and the end after 310 s without a pong, whatever else comes.
+    @Test func `libwebsockets does not watch over the connection by itself`() async {
+        await #expect(processExitsWith: .success) {
+            let lines = Mutex<[String]>([])
+            LibwebsocketsLog.set(upTo: .info) { _, line in lines.withLock { $0.append(line) } }
+            let peer = try PlainPeer.upgrading { PlainPeer.drain($0) }
+            try await withClient("ws://127.0.0.1:\(peer.port)/") { _, probe in
+                try await eventually("the connection opens") { probe.log == [.opened] }
+            }
+            let log = lines.withLock { $0 }
+            guard log.contains(where: { $0.contains("lws_client_connect") }) else { throw TestFailure("no log") }
+            if let line = log.first(where: { $0.contains("validity timer") }) { throw TestFailure(line) }
+        }
     }
 
     /// Whatever comes counts: frames that libwebsockets answers or keeps to itself, and parts of frames.

@@ -48,6 +48,7 @@ extension WebSocketClient {
         info.vhost = loop.vhost
         info.port = Int32(url.port)
         info.ietf_version_or_minus_one = -1
+        info.retry_and_idle_policy = UnsafePointer(Self.noKeepAlive)
         info.ssl_connection = Int32(LCCSCF_HTTP_NO_FOLLOW_REDIRECT.rawValue)
         if url.isSecure { info.ssl_connection |= Int32(LCCSCF_USE_SSL.rawValue) }
         let dialled = address.withCString { address in
@@ -155,4 +156,12 @@ extension WebSocketClient {
             idleCheck.start(after: limit - silence + .milliseconds(1))
         }
     }
+
+    /// No pings and no hang-up by libwebsockets: it counts only pongs as life, this client counts every byte. To be given
+    /// with each call that connects, which knows only the context's own policy otherwise.
+    private nonisolated(unsafe) static let noKeepAlive: UnsafeMutablePointer<lws_retry_bo_t> = {
+        let policy = UnsafeMutablePointer<lws_retry_bo_t>.allocate(capacity: 1)
+        policy.initialize(to: lws_retry_bo_t())
+        return policy
+    }()
 }

@@ -152,7 +152,6 @@ package final class WebSocketClient: @unchecked Sendable {
             info.port = CONTEXT_PORT_NO_LISTEN
             info.fd_limit_per_thread = 8
             info.max_http_header_data2 = Self.maxHeaderBytes
-            info.retry_and_idle_policy = UnsafePointer(Self.noKeepAlive)
             // The deadline is this client's own: lws' limits for each step must not come before it.
             let seconds = UInt32(clamping: configuration.handshakeTimeout.components.seconds + 2)
             info.timeout_secs = seconds
@@ -165,11 +164,4 @@ package final class WebSocketClient: @unchecked Sendable {
             }
         }
     }
-
-    /// No pings and no hang-up by libwebsockets: it counts only pongs as life, this client counts every byte.
-    private nonisolated(unsafe) static let noKeepAlive: UnsafeMutablePointer<lws_retry_bo_t> = {
-        let policy = UnsafeMutablePointer<lws_retry_bo_t>.allocate(capacity: 1)
-        policy.initialize(to: lws_retry_bo_t())
-        return policy
-    }()
 }
