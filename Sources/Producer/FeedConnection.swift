@@ -102,7 +102,7 @@ final class FeedConnection {
             let instant = clock.monotonic()
             if open?.firstData == nil { open?.firstData = instant }
             open?.lastData = instant
-        case .feedError(let text): subscriber.refused(redacted(text), at: now, clock.monotonic())
+        case .feedError(let text): subscriber.refused(redacted(text), at: clock.wall(), clock.monotonic())
         case nil: if Self.isPing(bytes) { pinged(at: now) }
         }
         if !publisher.hasRoom { pause(on: link, at: now) }

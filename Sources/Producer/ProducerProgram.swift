@@ -158,7 +158,8 @@ private func marketCalendar(_ configuration: Configuration) throws -> MarketCale
     }
 }
 
-private func clientConfiguration(_ configuration: Configuration) throws -> WebSocketClientConfiguration {
+/// The feed's client as the settings have it.
+func clientConfiguration(_ configuration: Configuration) throws -> WebSocketClientConfiguration {
     let url: WebSocketURL
     do {
         url = try feedURL(configuration[ProducerOptions.feedURL], token: configuration[ProducerOptions.feedToken])

@@ -117,6 +117,38 @@ import TradeModel
         #expect(feed.health.problems == ["feed: not connected"])
     }
 
+    @Test func `a gap begins with the last message, and ends with the next connection`() throws {
+        let feed = try FeedRehearsal("A")
+        feed.open()
+        feed.pass(.seconds(10))
+        feed.trade("A")
+        let last = feed.wall
+        feed.pass(.seconds(5))
+        feed.end(.connectionLost)
+        let ended = feed.wall
+        feed.end(.refused(status: 503, retryAfter: nil), wasOpen: false)
+        feed.open()
+        let events = try feed.events()
+        #expect(events.map(\.kind) == [.connected, .disconnected, .disconnected, .connected])
+        #expect(events.dropFirst().map(\.gapFrom) == [last, last, last])
+        #expect(events[1].at == ended && events[1].connectedMilliseconds == 15_000)
+        #expect(events[2].connectedMilliseconds == nil)
+        #expect(events[3].gapTo == feed.wall)
+    }
+
+    @Test func `while the feed is away, no symbol counts as mute`() throws {
+        let feed = try FeedRehearsal("A")
+        feed.open()
+        feed.end(.connectionLost)
+        for _ in 0..<10 { feed.end(.refused(status: 401, retryAfter: nil), wasOpen: false) }
+        feed.open()
+        feed.pass(.seconds(1799))
+        #expect(feed.metric("feed_symbols_mute") == 0)
+        #expect(try feed.events().allSatisfy { $0.kind != .symbolMute })
+        feed.pass(.seconds(1))
+        #expect(feed.metric("feed_symbols_mute") == 1)
+    }
+
     @Test func `rapid reconnects: only a minute of data resets the pauses, neither an open nor pings do`() throws {
         let feed = try FeedRehearsal("A")
         feed.random = 0.999
@@ -173,21 +205,22 @@ import TradeModel
             feed.pass(.seconds(3))
             feed.end(number % 2 == 0 ? .connectionLost : .closedByServer(code: 1005, reason: ""))
             #expect(feed.metric("feed_key_contested") == (number < 3 ? 0 : 1))
-            #expect(number < 3 ? feed.pause! < .seconds(60) : feed.pause! >= .seconds(60))
+            let pause = try #require(feed.pause)
+            #expect(number < 3 ? pause < .seconds(60) : pause >= .seconds(60))
             if number == 2 { feed.end(.refused(status: 429, retryAfter: nil), wasOpen: false) }
         }
         #expect(feed.lines.count { $0.contains("another client seems to use the same API key") } == 1)
         feed.random = 0.999
         feed.open()
         feed.end(.connectionLost)
-        #expect(feed.pause! > .seconds(299))
+        #expect(try #require(feed.pause) > .seconds(299))
         feed.open()
         feed.pass(.seconds(599))
         #expect(feed.metric("feed_key_contested") == 1)
         feed.pass(.seconds(2))
         #expect(feed.metric("feed_key_contested") == 0)
         feed.end(.connectionLost)
-        #expect(feed.pause! < .seconds(61))
+        #expect(try #require(feed.pause) < .seconds(61))
         let ends = try feed.events().filter { $0.kind == .disconnected }.map { $0.cause ?? "" }
         let told = ends.indices.filter { ends[$0].contains("another client seems to use the same API key") }
         #expect(told == [3], "the third short connection's, behind the refused attempt")
