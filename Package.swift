@@ -95,13 +95,13 @@ let package = Package(
 
         tests("TradeModelTests", ["TradeModel"]),
         tests("KafkaTests", ["Kafka"]),
-        tests("PostgresTests", ["Postgres", "TradeModel"]),
-        tests("WebSocketTests", ["WebSocket"]),
+        tests("PostgresTests", ["Postgres", "TradeModel", "LocalServers"]),
+        tests("WebSocketTests", ["WebSocket", "LocalServers"]),
         tests("ServiceKitTests", ["ServiceKit"]),
         tests(
             "ExactlyOnceTests",
             ["ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "LocalServers", "DatabaseTestSupport"]),
-        tests("ProducerTests", ["Producer", "TradeModel", "Kafka", "WebSocket", "ServiceKit"]),
+        tests("ProducerTests", ["Producer", "TradeModel", "Kafka", "WebSocket", "ServiceKit", "LocalServers"]),
         tests(
             "ConsumerTests",
             [

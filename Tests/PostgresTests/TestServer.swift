@@ -1,4 +1,5 @@
 import Foundation
+import LocalServers
 import Postgres
 import Synchronization
 import TestSupport
@@ -18,7 +19,7 @@ final class TestServer: Sendable {
         let versions = try FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")
         binaries = "/usr/lib/postgresql/\(versions.max { $0.compare($1, options: .numeric) == .orderedAscending }!)/bin"
         directory = NSTemporaryDirectory() + "/postgres-tests-\(UUID().uuidString)"
-        port = try Self.freePort()
+        port = try FreePort.find()
         try Self.run(["mkdir", "-m", "700", directory])
         stopAtExit(self)
         try Self.run([binaries + "/initdb", "-D", directory + "/data", "-A", "trust", "-U", "postgres", "-N"])
@@ -58,22 +59,6 @@ final class TestServer: Sendable {
     func remove() {
         try? Self.run([binaries + "/pg_ctl", "-D", directory + "/data", "-m", "immediate", "-w", "stop"])
         try? Self.run(["rm", "-rf", directory])
-    }
-
-    private static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
-            }
-        }
-        guard bound else { throw TestFailure("no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     /// Runs a command, as the user postgres where this is root, whom the server refuses.

@@ -36,7 +36,7 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
     func closed(_ connection: ServerConnection) {}
 }
 
-@Suite(.timeLimit(.minutes(1))) struct FeedEventTests {
+@Suite(.timeLimit(.minutes(10))) struct FeedEventTests {
     private static func trade(_ symbol: String, price: Int = 1) -> String {
         #"{"data":[{"p":\#(price),"s":"\#(symbol)","t":1,"v":1}],"type":"trade"}"#
     }
@@ -104,7 +104,7 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
         #expect(try #require(ended.cause).hasSuffix(": the server closed with code 1001"))
         let lastSign = try #require(ended.gapFrom)
         #expect(first.at <= lastSign && lastSign <= ended.at && ended.gapTo == nil)
-        #expect(0...20_000 ~= (try #require(ended.connectedMilliseconds)))
+        #expect(0...120_000 ~= (try #require(ended.connectedMilliseconds)))
         #expect(failed.httpStatus == 503 && failed.closeCode == nil && failed.connectedMilliseconds == nil)
         // All that while nothing came.
         #expect(failed.gapFrom == lastSign && second.gapFrom == lastSign && second.gapTo == second.at)

@@ -1,6 +1,7 @@
 import Foundation
 import Kafka
 import ServiceKit
+import TestSupport
 import Testing
 import TradeModel
 

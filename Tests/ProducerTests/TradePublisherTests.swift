@@ -11,7 +11,7 @@ extension TradePublisher {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct TradePublisherTests {
+@Suite(.timeLimit(.minutes(10))) struct TradePublisherTests {
     @Test func `a frame's trades become records, keyed by symbol, in the documented form`() throws {
         let topic = try TestTopic()
         let publisher = try topic.publisher()

@@ -1,9 +1,13 @@
 import Foundation
 
+/// How long a test waits for what must come. Far beyond what a busy machine takes: only what hangs runs into it, and no
+/// test proves speed by it.
+package let hangLimit = Duration.seconds(120)
+
 /// Asks until `condition` holds.
 /// - Throws: `TestFailure` when it does not within `limit`; whatever `condition` throws, at once.
 package func eventually(
-    _ what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Bool
+    _ what: String, within limit: Duration = hangLimit, _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !condition() {
@@ -16,7 +20,7 @@ package func eventually(
 /// - Throws: `TestFailure` when it does not within `limit`; whatever `condition` throws, at once.
 @_disfavoredOverload  // An async function takes the one that suspends.
 package func eventually(
-    _ what: String, within limit: Duration = .seconds(60), _ condition: () throws -> Bool
+    _ what: String, within limit: Duration = hangLimit, _ condition: () throws -> Bool
 ) throws {
     let deadline = ContinuousClock.now + limit
     while try !condition() {

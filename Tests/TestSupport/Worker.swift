@@ -15,7 +15,7 @@ package final class Worker<Value: Sendable>: Sendable {
     package var isOver: Bool { outcome.withLock { $0 != nil } }
 
     /// Blocks until the work is over; throws what it threw.
-    package func value(within limit: Duration = .seconds(30)) throws -> Value {
+    package func value(within limit: Duration = hangLimit) throws -> Value {
         try eventually("a thread ends", within: limit) { isOver }
         return try outcome.withLock { $0 }!.get()
     }

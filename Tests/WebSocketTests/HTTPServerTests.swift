@@ -4,7 +4,7 @@ import Testing
 
 @testable import WebSocket
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct HTTPServerTests {
     private func withHTTPServer(_ body: (HTTPServer) async throws -> Void) async throws {
         let large = [UInt8](repeating: UInt8(ascii: "m"), count: 3_000_000)

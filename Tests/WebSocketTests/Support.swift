@@ -198,7 +198,7 @@ func connectPlainly(to port: UInt16) throws -> Int32 {
 private func blockingExchange(_ port: UInt16, _ request: String) throws -> String {
     let socket = try connectPlainly(to: port)
     defer { Glibc.close(socket) }
-    var limit = timeval(tv_sec: 5, tv_usec: 0)
+    var limit = timeval(tv_sec: 120, tv_usec: 0)
     setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     PlainPeer.write(socket, request)
     var response: [UInt8] = []
