@@ -30,7 +30,7 @@ import Testing
             try consumer.commitAsync([places[0]: 5])
             try consumer.unassign()
             #expect(consumer.assignment.isEmpty)
-            #expect(consumer.close(deadline: .seconds(10)))
+            #expect(consumer.close(deadline: hangLimit))
         }
     }
 
@@ -69,16 +69,16 @@ import Testing
             }
             #expect(Set(owned.joined()) == Set(all))
 
-            #expect(first.close(deadline: .seconds(10)))
-            #expect(second.close(deadline: .seconds(10)))
+            #expect(first.close(deadline: hangLimit))
+            #expect(second.close(deadline: hangLimit))
         }
     }
 
     @Test func `a member that does not poll for too long loses its partitions and is told so`() async throws {
         try await TestCluster.run { cluster, topic in
             let consumer = try cluster.consumer {
-                $0["session.timeout.ms"] = "4000"
-                $0["max.poll.interval.ms"] = "4000"
+                $0["session.timeout.ms"] = "6000"
+                $0["max.poll.interval.ms"] = "6000"
             }
             try consumer.subscribe(topics: [topic])
             guard case .assigned(let places) = try consumer.nextRebalance() else {
@@ -98,7 +98,7 @@ import Testing
             try consumer.unassign()
             #expect(!consumer.isAssignmentLost)
             #expect(try consumer.nextRebalance() == .assigned(places))
-            #expect(consumer.close(deadline: .seconds(10)))
+            #expect(consumer.close(deadline: hangLimit))
         }
     }
 
@@ -131,20 +131,20 @@ import Testing
                     Thread.sleep(forTimeInterval: 0.05)
                     consumer.wake()
                 }
-                guard case .nothing = consumer.poll(milliseconds: 20_000) else {
+                guard case .nothing = consumer.poll(milliseconds: 600_000) else {
                     Issue.record("a poll that is woken brings nothing")
                     return
                 }
-                #expect(ContinuousClock.now - start < .seconds(5), "attempt \(attempt)")
+                #expect(ContinuousClock.now - start < hangLimit, "attempt \(attempt)")
             }
             // Woken beforehand, the next poll does not wait either.
             consumer.wake()
             let start = ContinuousClock.now
-            guard case .nothing = consumer.poll(milliseconds: 20_000) else {
+            guard case .nothing = consumer.poll(milliseconds: 600_000) else {
                 Issue.record("a poll that is woken brings nothing")
                 return
             }
-            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(ContinuousClock.now - start < hangLimit)
         }
     }
 
@@ -157,7 +157,7 @@ import Testing
             #expect(failure.error.name == "UNKNOWN_TOPIC_OR_PART")
             #expect(failure.place == nil)
             #expect(failure.error.reason.contains(topic))
-            #expect(consumer.close(deadline: .seconds(10)))
+            #expect(consumer.close(deadline: hangLimit))
         }
     }
 
@@ -168,7 +168,7 @@ import Testing
             _ = consumer.poll(milliseconds: 200)
             let start = ContinuousClock.now
             consumer.close(deadline: .seconds(2))
-            #expect(ContinuousClock.now - start < .seconds(10))
+            #expect(ContinuousClock.now - start < hangLimit)
             consumer.wake()
         }
     }
@@ -180,7 +180,7 @@ import Testing
             _ = try consumer.nextRebalance()
             let start = ContinuousClock.now
             consumer.close(deadline: .zero)
-            #expect(ContinuousClock.now - start < .seconds(4))
+            #expect(ContinuousClock.now - start < hangLimit)
         }
     }
 
@@ -203,8 +203,8 @@ import Testing
             #expect(failure.error.isFatal)
             #expect(failure.error.name == "FENCED_INSTANCE_ID")
             #expect(first.fatalFailure == failure.error)
-            first.close(deadline: .seconds(5))
-            second.close(deadline: .seconds(5))
+            first.close(deadline: hangLimit)
+            second.close(deadline: hangLimit)
         }
     }
 }

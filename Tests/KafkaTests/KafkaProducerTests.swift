@@ -16,7 +16,7 @@ import Testing
                 #expect(try target.send(key: record.key, record.value) == .enqueued)
             }
             #expect(producer.enqueuedCount == records.count)
-            #expect(producer.flush(timeout: .seconds(20)) == 0)
+            #expect(producer.flush(timeout: hangLimit) == 0)
             #expect(producer.acknowledgedCount == records.count)
             #expect(producer.failedCount == 0)
             #expect(producer.outstanding == 0)
@@ -58,7 +58,7 @@ import Testing
             let producer = try cluster.producer()
             let target = try producer.topic(topic)
             for (key, _) in hashes { try target.send(key: key, key) }
-            #expect(producer.flush(timeout: .seconds(20)) == 0)
+            #expect(producer.flush(timeout: hangLimit) == 0)
 
             let consumer = try cluster.consumer()
             try consumer.assign((0..<5).map { TopicPartition(topic: topic, partition: $0) }.all(at: 0))
@@ -94,7 +94,7 @@ import Testing
                 return errors.entries.first { $0.isRetriable && !$0.isFatal }
             }
 
-            #expect(producer.purge(timeout: .seconds(10)) == 0)
+            #expect(producer.purge(timeout: hangLimit) == 0)
             #expect(producer.outstanding == 0)
             #expect(producer.failedCount == 10)
             #expect(producer.acknowledgedCount == 0)
@@ -113,13 +113,13 @@ import Testing
             let producer = try cluster.producer()
             let target = try producer.topic(topic)
             try target.send(key: "k", "before")
-            #expect(producer.flush(timeout: .seconds(20)) == 0)
+            #expect(producer.flush(timeout: hangLimit) == 0)
 
             embedded.setBrokers(up: false)
             for index in 0..<100 { try target.send(key: "k", "\(index)") }
             #expect(producer.flush(timeout: .milliseconds(100)) == 100)
             embedded.setBrokers(up: true)
-            #expect(producer.flush(timeout: .seconds(20)) == 0)
+            #expect(producer.flush(timeout: hangLimit) == 0)
             #expect(producer.acknowledgedCount == 101)
         }
     }

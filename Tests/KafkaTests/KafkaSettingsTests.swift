@@ -1,4 +1,5 @@
 import Kafka
+import TestSupport
 import Testing
 
 @Suite struct KafkaSettingsTests {
@@ -38,7 +39,7 @@ import Testing
                 try KafkaClient(settings: .client(bootstrapServers: cluster.servers), events: events),
                 try cluster.producer(events), try cluster.consumer(events),
             ]
-            for client in clients { #expect(try client.partitionCount(of: topic, timeout: .seconds(10)) == 1) }
+            for client in clients { #expect(try client.partitionCount(of: topic, timeout: hangLimit) == 1) }
             #expect(log.entries == [])
         }
     }

@@ -1,4 +1,5 @@
 internal import CLibrdkafka
+internal import Synchronization
 
 /// A cluster inside this process, for tests and for trying out: librdkafka's built-in mock.
 ///
@@ -18,6 +19,8 @@ package final class EmbeddedKafka: Sendable {
     // Safe to share: the mock hands every call to its own thread; destroyed in `deinit` only, before its host.
     private nonisolated(unsafe) let cluster: OpaquePointer
     private let brokers: Int32
+    /// The ports of brokers that are down.
+    private let holds = Mutex<[PortHold]>([])
 
     package init(brokers: Int = 1) throws(KafkaError) {
         handle = try KafkaHandle(RD_KAFKA_PRODUCER, KafkaSettings(), KafkaEvents(), isPolled: false)
@@ -57,12 +60,14 @@ package final class EmbeddedKafka: Sendable {
 
     /// Takes all brokers down, which cuts their connections, or up again on the same ports. Their records stay.
     package func setBrokers(up isUp: Bool) {
-        for id in 1...brokers {
-            if isUp {
-                rd_kafka_mock_broker_set_up(cluster, id)
-            } else {
-                rd_kafka_mock_broker_set_down(cluster, id)
-            }
+        if isUp {
+            for id in 1...brokers { rd_kafka_mock_broker_set_up(cluster, id) }
+            holds.withLock { $0 = [] }
+        } else {
+            let ports = bootstrapServers.split(separator: ",").compactMap { $0.split(separator: ":").last }
+            for id in 1...brokers { rd_kafka_mock_broker_set_down(cluster, id) }
+            // A broker that does not get its port back ends the process.
+            holds.withLock { $0 = ports.compactMap { UInt16($0) }.compactMap(PortHold.init) }
         }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Kafka
+import TestSupport
 
 /// A record as a value of its own.
 struct Received: Sendable {
@@ -29,7 +30,7 @@ struct Timeout: Error {
 extension ContinuousClock {
     /// Repeats `step` until it gives a value.
     @discardableResult
-    static func wait<R>(for what: String, within limit: Duration = .seconds(30), _ step: () throws -> R?) throws -> R {
+    static func wait<R>(for what: String, within limit: Duration = hangLimit, _ step: () throws -> R?) throws -> R {
         let end = now + limit
         while now < end {
             if let result = try step() { return result }

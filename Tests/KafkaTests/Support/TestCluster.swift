@@ -70,7 +70,7 @@ struct TestCluster: Sendable {
         for partition in partitions {
             for offset in 0..<count { try target.send(key: "k", "\(offset)", partition: partition) }
         }
-        try #require(producer.flush(timeout: .seconds(20)) == 0)
+        try #require(producer.flush(timeout: hangLimit) == 0)
         try #require(producer.acknowledgedCount == count * partitions.count)
     }
 }
