@@ -9,7 +9,7 @@ import TradeModel
 
 @testable import Consumer
 
-@Suite(.timeLimit(.minutes(1))) struct FeedEventBatchTests {
+@Suite(.timeLimit(.minutes(10))) struct FeedEventBatchTests {
     /// Gathers records, and stores them in one transaction.
     private static func store(_ values: [String], in database: TestDatabase, registry: MetricsRegistry = .init()) throws
     {

@@ -9,7 +9,7 @@ import TradeModel
 
 @testable import Consumer
 
-@Suite(.timeLimit(.minutes(1))) struct TradeBatchTests {
+@Suite(.timeLimit(.minutes(10))) struct TradeBatchTests {
     private static func json(
         price: String = "1.5", volume: String = "2", time: String = "1721555886208", conditions: String? = "null",
         source: String = "producer", sequence: Int = 77

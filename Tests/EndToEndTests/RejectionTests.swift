@@ -56,7 +56,7 @@ extension EndToEnd {
             return Sample(value: Array(text.utf8), key: key)
         }
 
-        @Test(.timeLimit(.minutes(3)))
+        @Test(.timeLimit(.minutes(10)))
         func `broken records stand aside with reason and payload, the good ones around them are stored`() async throws {
             try await TestPipeline.run { pipeline in
                 try await pipeline.startReaders()

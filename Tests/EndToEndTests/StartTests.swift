@@ -1,11 +1,12 @@
 import LocalServers
+import TestSupport
 import Testing
 
 extension EndToEnd {
     @Suite struct StartTests {
         @Test(
             .enabled(if: Servers.kafkaHome == nil, "the second cluster is an embedded one: not with KAFKA_HOME"),
-            .timeLimit(.minutes(3)))
+            .timeLimit(.minutes(10)))
         func `readers begin in an unknown cluster only when told to, and keep the rows of the other`() async throws {
             try await TestPipeline.run { first in
                 try await first.startReaders()
@@ -37,7 +38,7 @@ extension EndToEnd {
             }
         }
 
-        @Test(.timeLimit(.minutes(2)))
+        @Test(.timeLimit(.minutes(10)))
         func `readers refuse a database without the schema, and say what to do`() async throws {
             try await TestPipeline.run(migrated: false) { pipeline in
                 for reader in TestPipeline.readers {
@@ -47,7 +48,7 @@ extension EndToEnd {
             }
         }
 
-        @Test(.timeLimit(.minutes(2)))
+        @Test(.timeLimit(.minutes(10)))
         func `readers refuse an older and a newer schema, and say what to do`() async throws {
             try await TestPipeline.run { pipeline in
                 let states = [
@@ -81,7 +82,7 @@ extension TestPipeline {
         // Among the test's own processes its end would count as a death.
         let others = try PipelineProcesses(directory: "\(processes.directory)/refused")
         let process = try start(reader, among: others)
-        let status = await process.child.wait(.seconds(30))
+        let status = await process.child.wait(hangLimit)
         #expect(status == .exited(1), "\(reader): \(process.log)")
         await process.kill()
         return process.log

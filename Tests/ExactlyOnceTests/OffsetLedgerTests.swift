@@ -6,7 +6,7 @@ import Testing
 
 @testable import ExactlyOnce
 
-@Suite(.timeLimit(.minutes(1))) struct OffsetLedgerTests {
+@Suite(.timeLimit(.minutes(10))) struct OffsetLedgerTests {
     private struct Stop: Error {}
 
     /// For partitions that must be known.

@@ -8,7 +8,7 @@ import Testing
 @testable import ExactlyOnce
 
 /// What a reader does with records that a producer sent again.
-@Suite(.timeLimit(.minutes(2))) struct ResendTests {
+@Suite(.timeLimit(.minutes(10))) struct ResendTests {
     // MARK: While nothing fails
 
     /// What comes behind the first hundred records: the same once more, or some of them, and others behind.

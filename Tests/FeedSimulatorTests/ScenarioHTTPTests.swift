@@ -4,7 +4,7 @@ import WebSocket
 
 @testable import FeedSimulator
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ScenarioHTTPTests {
     @Test(arguments: [
         ("http-200", "200 OK", nil), ("http-301", "301 Moved Permanently", "Location: ws://127.0.0.1:1/"),

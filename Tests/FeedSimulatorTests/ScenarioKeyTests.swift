@@ -3,7 +3,7 @@ import Testing
 
 @testable import FeedSimulator
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ScenarioKeyTests {
     @Test func `The newest connection with a key wins`() async throws {
         try await withScenario(file: "key-newest-wins") { run in

@@ -5,7 +5,7 @@ import TradeModel
 
 @testable import FeedSimulator
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ScenarioLoadTests {
     @Test func `A burst comes at the open and then the ordinary rate`() async throws {
         try await withScenario(file: "load-burst") { run in

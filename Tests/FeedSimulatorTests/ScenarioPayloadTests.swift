@@ -6,7 +6,7 @@ import TradeModel
 
 @testable import FeedSimulator
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ScenarioPayloadTests {
     /// The messages of a file's first connection up to some number of trades.
     private static func messages(

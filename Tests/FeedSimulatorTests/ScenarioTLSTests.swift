@@ -5,7 +5,7 @@ import WebSocket
 
 @testable import FeedSimulator
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ScenarioTLSTests {
     @Test(arguments: [
         ("tls-wrong-host", "hostname mismatch"), ("tls-expired", "certificate has expired"),

@@ -4,12 +4,12 @@ import LocalServers
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct CheckTests {
+@Suite(.timeLimit(.minutes(10))) struct CheckTests {
     private static func check(
         _ program: String, _ arguments: [String], _ databaseURL: String
     ) async throws -> RunningProgram.Ended {
         let environment = program == "producer" ? [:] : ["DATABASE_URL": databaseURL]
-        return try await RunningProgram.run(program, ["check"] + arguments, environment, within: .seconds(35))
+        return try await RunningProgram.run(program, ["check"] + arguments, environment)
     }
 
     /// Status 1, and one line that names what is wrong.
@@ -49,7 +49,6 @@ import Testing
             reader, ["--kafka-bootstrap-servers", try Broker.absent()], "postgresql://someone@\(address)/there")
         let port = try #require(address.split(separator: ":").last)
         Self.expectFailure(ended, "127.0.0.1", "port \(port)", "Connection refused")
-        #expect(ended.duration < .seconds(10))
     }
 
     @Test(arguments: RunningProgram.readers)
@@ -74,8 +73,6 @@ import Testing
         let address = try Broker.absent()
         let ended = try await Self.check(program, ["--kafka-bootstrap-servers", address], database.url)
         Self.expectFailure(ended, address)
-        // A broker that is being started is waited for, but not for long.
-        #expect(ended.duration < .seconds(20), "\(ended)")
     }
 
     @Test(

@@ -3,7 +3,7 @@ import LocalServers
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct CommandLineTests {
+@Suite(.timeLimit(.minutes(10))) struct CommandLineTests {
     private static let programs = ["producer", "consumer", "kpi-service", "feed-simulator", "dev-broker"]
 
     @Test(arguments: programs)

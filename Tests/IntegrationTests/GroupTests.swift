@@ -4,15 +4,15 @@ import LocalServers
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct GroupTests {
+@Suite(.timeLimit(.minutes(10))) struct GroupTests {
     private static let partitions = 4
     private static let trades = 8_000
 
     @Test func `members that stop and members that are killed lose and double nothing`() async throws {
         let directory = try TemporaryDirectory(prefix: "tickstream-group")
-        // The broker finds out sooner that a killed member is gone; the embedded one wants more than 3 s.
+        // The broker finds out sooner that a killed member is gone.
         let properties = "\(directory.path)/kafka.properties"
-        try "session.timeout.ms=3500\nheartbeat.interval.ms=500\n"
+        try "session.timeout.ms=6000\nheartbeat.interval.ms=500\n"
             .write(toFile: properties, atomically: true, encoding: .utf8)
         let broker = try await Broker(partitions: Self.partitions)
         let database = try await TestDatabase()
@@ -38,7 +38,7 @@ import Testing
         for reader in second { reader.child.kill(SIGKILL) }
         try await Self.waitUntilShared([third])
 
-        try await producer.wait(for: "all trades to be acknowledged", within: .seconds(60)) {
+        try await producer.wait(for: "all trades to be acknowledged") {
             try await producer.metric("kafka_records_acknowledged_total") == Double(Self.trades)
         }
         for reader in third {
@@ -63,7 +63,7 @@ import Testing
     private static func waitUntilShared(_ generations: [[RunningProgram]]) async throws {
         for index in RunningProgram.readers.indices {
             let members = generations.map { $0[index] }
-            try await members[0].wait(for: "\(members.count) members to own all partitions", within: .seconds(40)) {
+            try await members[0].wait(for: "\(members.count) members to own all partitions") {
                 var owned: [Double] = []
                 for member in members { owned.append(try await member.metric("assigned_partitions")) }
                 return owned.allSatisfy { $0 > 0 } && owned.reduce(0, +) == Double(Self.partitions)

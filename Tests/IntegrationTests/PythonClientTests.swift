@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Python's clients of WebSockets, which are none of ours, get on with the feed simulator.
-@Suite(.timeLimit(.minutes(2))) struct PythonClientTests {
+@Suite(.timeLimit(.minutes(10))) struct PythonClientTests {
     /// Subscribes two symbols with `websocket-client`, and prints how many trades came of which.
     private static let websocketClient = """
         import json, sys, websocket

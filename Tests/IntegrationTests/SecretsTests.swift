@@ -4,7 +4,7 @@ import LocalServers
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct SecretsTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct SecretsTests {
     /// What must be seen nowhere; around it stand characters that a URL must encode.
     private static let tokenCanary = "TokenCanary7391"
     private static let passwordCanary = "PasswordCanary4628"

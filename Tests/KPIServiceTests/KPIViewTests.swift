@@ -5,7 +5,7 @@ import TradeModel
 
 @testable import KPIService
 
-@Suite(.timeLimit(.minutes(1))) struct KPIViewTests {
+@Suite(.timeLimit(.minutes(10))) struct KPIViewTests {
     private static let views = [
         "average_volume_per_symbol", "rate_of_transaction", "symbol_count_per_30s", "median_process_time_table",
         "\"time\"", "stockevents",

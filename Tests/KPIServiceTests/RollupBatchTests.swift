@@ -8,7 +8,7 @@ import TradeModel
 
 @testable import KPIService
 
-@Suite(.timeLimit(.minutes(1))) struct RollupBatchTests {
+@Suite(.timeLimit(.minutes(10))) struct RollupBatchTests {
     private static func json(source: String = "p", _ sequence: Int, price: String = "1.5") -> String {
         #"{"s":"A","p":\#(price),"t":\#(1_721_555_886_000 + sequence * 300),"v":2,"c":null,"#
             + #""to_kafka":"2024-07-21T09:38:06.254321Z","src":"\#(source)","seq":\#(sequence),"repeat":0}"#

@@ -7,7 +7,7 @@ import TradeModel
 
 @testable import KPIService
 
-@Suite(.timeLimit(.minutes(1))) struct RollupMergeTests {
+@Suite(.timeLimit(.minutes(10))) struct RollupMergeTests {
     /// Inserts the trades as the consumer does.
     private static func insert(_ rows: [Row], _ connection: inout PostgresConnection) throws {
         var buffer = CopyBuffer()

@@ -20,10 +20,10 @@ package struct Records {
     /// Produces values, of which nil is none at all, and lends each as a consumed record.
     package func forEach(_ values: [[UInt8]?], _ body: (borrowing KafkaRecord) throws -> Void) throws {
         for value in values { try produce(value) }
-        guard topic.producer.flush(timeout: .seconds(20)) == 0, topic.producer.failedCount == 0 else {
+        guard topic.producer.flush(timeout: hangLimit) == 0, topic.producer.failedCount == 0 else {
             throw TestFailure("the records were not produced")
         }
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + hangLimit
         var count = 0
         while count < values.count {
             guard ContinuousClock.now < deadline else { throw TestFailure("the records do not come back") }

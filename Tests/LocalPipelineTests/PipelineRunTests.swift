@@ -3,16 +3,17 @@ import Glibc
 import LocalServers
 import Postgres
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct PipelineRunTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct PipelineRunTests {
     @Test func `A run stores trades, leaves nothing behind, and the next one goes on with its data`() async throws {
         let directory = try TemporaryDirectory(prefix: "pipeline-run")
         var rows: Int64 = 0
         for _ in 1...2 {
-            let run = try LocalRun(in: directory.path, environment: ["MAX_SECONDS": "12"])
-            #expect(await eventually { run.processes.count > 6 })
-            #expect(await run.child.wait(.seconds(90)) == .exited(0), "\(run.output)")
+            let run = try LocalRun(in: directory.path, environment: ["MAX_SECONDS": "20"])
+            try await eventually("all programs run") { run.processes.count > 6 }
+            #expect(await run.child.wait(hangLimit) == .exited(0), "\(run.output)")
             let last = try #require(run.output.lines.last { $0.contains(" | kpi-service ") })
             for part in ["topic", "consumer", "kpi-service"] {
                 #expect(last.contains(try Regex("\(part) [1-9][0-9,.]*/s, [1-9]")), "\(run.output)")
@@ -26,16 +27,16 @@ import Testing
 
     @Test func `A second run in the same directory is refused, and a program that dies ends the first`() async throws {
         let directory = try TemporaryDirectory(prefix: "pipeline-run")
-        let run = try LocalRun(in: directory.path, environment: ["MAX_SECONDS": "60"])
-        #expect(await eventually { run.output.text.contains(" | kpi-service ") }, "\(run.output)")
+        let run = try LocalRun(in: directory.path, environment: ["MAX_SECONDS": "600"])
+        try await run.awaitOutput(" | kpi-service ")
 
         let second = try LocalRun(in: directory.path)
-        #expect(await second.child.wait(.seconds(20)) == .exited(1))
+        #expect(await second.child.wait(hangLimit) == .exited(1))
         #expect(second.output.text.contains("already (process \(run.child.pid))"), "\(second.output)")
 
         let consumer = try #require(run.processes.first { $0.name == "consumer" })
         kill(consumer.pid, SIGKILL)
-        #expect(await run.child.wait(.seconds(90)) == .exited(1))
+        #expect(await run.child.wait(hangLimit) == .exited(1))
         #expect(
             run.output.text.contains(
                 "consumer ended by signal 9; the end of \(directory.path)/.local/log/consumer.log:\n"))
@@ -46,9 +47,11 @@ import Testing
     @Test func `A stop at once ends in order what has begun to start`() async throws {
         let directory = try TemporaryDirectory(prefix: "pipeline-run")
         let run = try LocalRun(in: directory.path)
-        #expect(await eventually { !run.processes.filter { $0.name == "initdb" || $0.name == "postgres" }.isEmpty })
+        try await eventually("PostgreSQL begins") {
+            run.processes.contains { ["initdb", "postgres"].contains($0.name) }
+        }
         run.child.kill(SIGTERM)
-        #expect(await run.child.wait(.seconds(60)) == .exited(0), "\(run.output)")
+        #expect(await run.child.wait(hangLimit) == .exited(0), "\(run.output)")
         #expect(run.output.lines.last?.hasPrefix("Stopped.") == true)
         #expect(run.processes.isEmpty)
     }
@@ -58,7 +61,7 @@ import Testing
         let other = try PostgresServer(durability: .disposable)
         try await other.start()
         let run = try LocalRun(in: directory.path, environment: ["POSTGRES_PORT": String(other.port)])
-        #expect(await run.child.wait(.seconds(30)) == .exited(1))
+        #expect(await run.child.wait(hangLimit) == .exited(1))
         #expect(run.output.text.contains("port \(other.port) of 127.0.0.1 is taken"), "\(run.output)")
         await other.stop()
     }
@@ -107,6 +110,13 @@ private final class LocalRun: Sendable {
         }
     }
 
+    /// Waits until the output says this; a failure shows it.
+    func awaitOutput(_ words: String) async throws {
+        do {
+            try await eventually("'\(words)' in the output") { output.text.contains(words) }
+        } catch { throw TestFailure("\(error)\n\(output)") }
+    }
+
     final class Output: Sendable, CustomStringConvertible {
         private let all = Mutex<[String]>([])
         var lines: [String] { all.withLock { $0 } }
@@ -115,14 +125,4 @@ private final class LocalRun: Sendable {
 
         @Sendable func append(_ line: String) { all.withLock { $0.append(line) } }
     }
-}
-
-/// Polls until `condition` holds; false when it does not even after the deadline.
-private func eventually(within limit: Duration = .seconds(60), _ condition: () -> Bool) async -> Bool {
-    let deadline = ContinuousClock.now + limit
-    while ContinuousClock.now < deadline {
-        if condition() { return true }
-        try? await Task.sleep(for: .milliseconds(20))
-    }
-    return condition()
 }

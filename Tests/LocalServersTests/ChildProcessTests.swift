@@ -4,11 +4,11 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct ChildProcessTests {
     @Test func `the exit status comes back`() async throws {
         let child = try ChildProcess("sh", ["-c", "exit 7"])
-        #expect(await child.wait(.seconds(10)) == .exited(7))
+        #expect(await child.wait(hangLimit) == .exited(7))
         #expect(!child.isRunning)
         #expect(child.exitStatus == .exited(7))
     }
@@ -40,7 +40,7 @@ struct ChildProcessTests {
         let lines = Lines()
         let child = try ChildProcess(
             "sh", ["-c", "seq 1 100000; echo an error >&2; printf 'no newline'"], output: .lines(lines.append))
-        #expect(await child.wait(.seconds(30)) == .exited(0))
+        #expect(await child.wait(hangLimit) == .exited(0))
         #expect(lines.all.count == 100_002)
         #expect(zip(lines.all, 1...100_000).allSatisfy { $0 == String($1) })
         #expect(lines.all.suffix(2) == ["an error", "no newline"])
@@ -51,7 +51,7 @@ struct ChildProcessTests {
         let lines = Lines()
         let child = try ChildProcess(
             "sh", ["-c", "echo out; echo err >&2"], output: .file("\(folder.path)/log"), errors: .lines(lines.append))
-        await child.wait(.seconds(10))
+        await child.wait(hangLimit)
         #expect(lines.all == ["err"])
         #expect(try String(contentsOfFile: "\(folder.path)/log", encoding: .utf8) == "out\n")
     }
@@ -89,7 +89,7 @@ struct ChildProcessTests {
         try await eventually("the child is ready") { lines.all == ["ready"] }
         let stopping = Task {
             while !Task.isCancelled { await Task.yield() }
-            return await child.terminate(grace: .seconds(10))
+            return await child.terminate(grace: hangLimit)
         }
         stopping.cancel()
         #expect(await stopping.value == .exited(5))

@@ -7,7 +7,7 @@ private let home = ProcessInfo.processInfo.environment["KAFKA_HOME"].flatMap { t
 
 @Suite(
     .serialized, .enabled(if: home != nil, "needs a real Kafka: set KAFKA_HOME to an unpacked distribution"),
-    .timeLimit(.minutes(3)))
+    .timeLimit(.minutes(10)))
 struct KafkaServerTests {
     @Test func `a broker starts, answers, and keeps its data over a stop and a kill`() async throws {
         let server = try KafkaServer(home: try #require(home))

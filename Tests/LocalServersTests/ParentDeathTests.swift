@@ -6,7 +6,7 @@ import Testing
 /// Each body runs in a process of its own that then dies; what it started must be gone.
 ///
 /// One at a time, since Swift Testing blocks a thread of the cooperative pool while such a process runs.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct ParentDeathTests {
     @Test func `a child dies with a parent that SIGKILL ends`() async throws {
         let folder = try TemporaryDirectory()

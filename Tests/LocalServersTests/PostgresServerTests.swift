@@ -2,7 +2,7 @@ import Foundation
 import LocalServers
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct PostgresServerTests {
     @Test func `a server starts, answers over TCP with its password, and keeps its data over a restart`() async throws {
         let folder = try TemporaryDirectory()
@@ -45,7 +45,7 @@ struct PostgresServerTests {
         try await server.start()
         _ = try await query(server, "CREATE TABLE kept (n int)")
         let session = try ChildProcess(
-            "psql", ["-Xd", server.connectionString(), "-c", "SELECT pg_sleep(60)"], output: .discard)
+            "psql", ["-Xd", server.connectionString(), "-c", "SELECT pg_sleep(600)"], output: .discard)
         for n in 1...3 {
             _ = try await query(server, "INSERT INTO kept VALUES (\(n))")
             await server.kill()

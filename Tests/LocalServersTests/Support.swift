@@ -1,6 +1,7 @@
 import Foundation
 import LocalServers
 import Synchronization
+import TestSupport
 
 /// Lines that a child's handler brought.
 final class Lines: Sendable {
@@ -20,5 +21,5 @@ func isAlive(_ pid: Int32) -> Bool {
 func query(_ server: PostgresServer, _ sql: String, database: String = "postgres") async throws -> String {
     try await ChildProcess.run(
         "psql", ["-XAtqv", "ON_ERROR_STOP=1", "-d", server.connectionString(database: database), "-c", sql],
-        limit: .seconds(20))
+        limit: hangLimit)
 }

@@ -93,7 +93,7 @@ import Testing
             }
             try cancel.cancel()
         }
-        let error = try failure { try connection.execute("SELECT pg_sleep(60)") }
+        let error = try failure { try connection.execute("SELECT pg_sleep(600)") }
         try canceller.value()
         #expect(error.sqlState == "57014")
         #expect(error.isRetriable && !error.isConnectionLost)

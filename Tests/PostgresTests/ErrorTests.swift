@@ -89,7 +89,7 @@ import Testing
 
     @Test func `of a statement time-out is retriable`() throws {
         var connection = try connect("options='-c statement_timeout=50ms'")
-        let error = try failure { try connection.execute("SELECT pg_sleep(60)") }
+        let error = try failure { try connection.execute("SELECT pg_sleep(600)") }
         #expect(error.sqlState == "57014")
         #expect(error.isRetriable && !error.isConnectionLost)
     }
@@ -117,7 +117,7 @@ import Testing
             }
             try terminate(pid)
         }
-        let error = try failure { try connection.execute("SELECT pg_sleep(60)") }
+        let error = try failure { try connection.execute("SELECT pg_sleep(600)") }
         try terminator.value()
         #expect(error.sqlState == "57P01")
         #expect(error.isRetriable && error.isConnectionLost)
@@ -202,7 +202,7 @@ final class Table {
 
     deinit {
         do {
-            var connection = try connect("options='-c lock_timeout=5s'")
+            var connection = try connect("options='-c lock_timeout=60s'")
             try connection.execute("DROP TABLE \(name)")
         } catch {
             Issue.record(error)

@@ -6,7 +6,7 @@ import WebSocket
 
 @testable import Producer
 
-@Suite(.timeLimit(.minutes(1))) struct FeedProbeTests {
+@Suite(.timeLimit(.minutes(10))) struct FeedProbeTests {
     /// A feed that answers each upgrade in the same way.
     private final class Feed: WebSocketServerHandler, Sendable {
         private let response: UpgradeResponse

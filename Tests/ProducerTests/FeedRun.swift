@@ -41,13 +41,11 @@ final class FeedRun: Sendable {
     /// What was logged so far.
     var lines: [String] { log.withLock { $0 } }
 
-    /// Stops the service, and returns how long that took.
-    func stop() async throws -> Duration {
-        let start = ContinuousClock.now
+    /// Stops the service, and waits for its end.
+    func stop() async throws {
         topic.shutdown.request()
         try await eventually("the feed's service ends") { outcome.withLock { $0 != nil } }
         try outcome.withLock { $0 }!.get()
-        return ContinuousClock.now - start
     }
 }
 

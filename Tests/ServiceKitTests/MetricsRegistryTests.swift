@@ -3,7 +3,7 @@ import Testing
 
 @testable import ServiceKit
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct MetricsRegistryTests {
     /// One of everything, with what is hard to write.
     private static func sample() -> MetricsRegistry {

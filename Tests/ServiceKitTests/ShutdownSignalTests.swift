@@ -3,7 +3,7 @@ import Testing
 
 @testable import ServiceKit
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct ShutdownSignalTests {
     @Test func `handlers run once at the first request, in their order`() {
         let signal = ShutdownSignal()

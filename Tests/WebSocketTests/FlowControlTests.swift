@@ -14,7 +14,7 @@ enum Transport: CaseIterable, Sendable {
 }
 
 /// Holding the server back.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct FlowControlTests {
     /// Runs a server and a client of it for the length of a body.
     private func withConnection<Result>(

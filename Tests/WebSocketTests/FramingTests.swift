@@ -6,7 +6,7 @@ import Testing
 @testable import WebSocket
 
 /// What a peer may send once the connection is open, and what it may not.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct FramingTests {
     /// The messages that a client gets from a peer that writes these pieces, each in a segment of its own.
     private func messages(

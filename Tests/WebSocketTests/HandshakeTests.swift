@@ -6,7 +6,7 @@ import Testing
 @testable import WebSocket
 
 /// What can happen between the call that connects and the upgrade.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct HandshakeTests {
     /// How an attempt ends to a peer that reads the request and answers with these bytes, and then waits or ends the stream.
     private func closure(

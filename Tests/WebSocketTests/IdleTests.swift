@@ -6,7 +6,7 @@ import Testing
 @testable import WebSocket
 
 /// The watchdog over a connection on which nothing comes.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct IdleTests {
     @Test func `Silence for the idle time ends the connection`() async throws {
         try await withServer { server in

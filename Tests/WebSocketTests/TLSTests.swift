@@ -5,7 +5,7 @@ import Testing
 
 @testable import WebSocket
 
-@Suite(.enabled(if: Certificate.canBeMade, "needs the openssl command"), .serialized, .timeLimit(.minutes(2)))
+@Suite(.enabled(if: Certificate.canBeMade, "needs the openssl command"), .serialized, .timeLimit(.minutes(10)))
 struct TLSTests {
     private func withSecureServer(
         _ certificate: Certificate, _ body: (WebSocketServer) async throws -> Void

@@ -6,7 +6,7 @@ import Testing
 @testable import WebSocket
 
 /// The loop thread: what other threads may do to it, and what it costs.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ThreadTests {
     @Test func `Stopping from another thread is quick and tells the handler`() async throws {
         let probe = ClientProbe()

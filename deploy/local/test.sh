@@ -13,15 +13,15 @@ SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$width swift test --skip-build "$
 status=${PIPESTATUS[0]}
 
 if [ "$status" -eq 0 ]; then
-    grep '^sent=' "$log"
+    grep -a '^sent=' "$log"
     exit 0
 fi
 printf '\nWhat failed, of the log above:\n'
 {
-    grep -E '✘|recorded an issue|Fatal error|Program crashed|unexpected signal' "$log" | tail -n 25
-    # Of a crash, the innermost frames that are the project's own, and what had begun and not ended.
-    grep -E '^ *[0-9]+ .* at .*/(Tests|Sources|deploy)/.*\.swift:[0-9]' "$log" | head -n 5
-    grep -q '✘ Test run' "$log" || awk '
+    grep -aE '✘|recorded an issue|Fatal error|Assertion .* failed|Program crashed|unexpected signal' "$log" | tail -n 25
+    # Of a crash, the project's own frames, the innermost first, and what had begun and not ended.
+    sed -n '/ crashed:$/,/^Registers:/p' "$log" | grep -aE ' at .*\.swift:[0-9]' | head -n 5
+    grep -aq '✘ Test run' "$log" || awk '
         match($0, / (started\.$|(with .* )?(passed|failed) after )/) {
             name = substr($0, 1, RSTART - 1)
             sub(/^[^ ]+ /, "", name)

@@ -7,7 +7,9 @@ import Testing
 
 /// One test's pipeline: a database of its own, a broker with a topic of its own, and the programs as child processes.
 final class TestPipeline: Sendable {
-    static let partitions = 5
+    /// The embedded broker keeps 5 MiB a partition: with so many, nearly all of a run's 100,000 trades fit, and no reader
+    /// can come too late.
+    static let partitions = 16
     /// Both readers have a position in every partition once they have joined.
     static let readers = ["consumer", "kpi-service"]
 
@@ -138,7 +140,7 @@ final class TestPipeline: Sendable {
 
     /// Polls until `condition` holds; throws when it does not within `limit`, or when a program has died.
     func wait(
-        for what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Bool
+        for what: String, within limit: Duration = hangLimit, _ condition: () async throws -> Bool
     ) async throws {
         let deadline = ContinuousClock.now + limit
         while try await !condition() {
@@ -153,7 +155,7 @@ final class TestPipeline: Sendable {
         let (client, topic) = (client, topic)
         return try await onThread {
             try (0..<Int32(Self.partitions)).map {
-                try client.watermarks(TopicPartition(topic: topic, partition: $0), timeout: .seconds(10)).high
+                try client.watermarks(TopicPartition(topic: topic, partition: $0), timeout: hangLimit).high
             }
         }
     }
@@ -163,16 +165,16 @@ final class TestPipeline: Sendable {
     func publishAll(_ count: Int) async throws {
         var last = -1
         var lastGrowth = ContinuousClock.now
-        try await wait(for: "the topic to stop growing", within: .seconds(600)) {
+        try await wait(for: "the topic to stop growing", within: hangLimit * 10) {
             let total = Int(try await watermarks().reduce(0, +))
             if total > last { (last, lastGrowth) = (total, .now) }
-            return total >= count || ContinuousClock.now - lastGrowth > .seconds(5)
+            return total >= count || ContinuousClock.now - lastGrowth > hangLimit
         }
         for status in await stop("producer") { #expect(status.isSuccess) }
     }
 
     /// Waits until both readers have stored, and the tap has read, all that the topic holds; returns how much that is.
-    func waitUntilStored(within limit: Duration = .seconds(60)) async throws -> Int {
+    func waitUntilStored(within limit: Duration = hangLimit) async throws -> Int {
         let ends = try await watermarks()
         let total = Int(ends.reduce(0, +))
         var positions: [[String?]] = []

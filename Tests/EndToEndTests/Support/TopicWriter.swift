@@ -25,7 +25,7 @@ struct TopicWriter {
                     }
                 }
             }
-            guard producer.flush(timeout: .seconds(20)) == 0, producer.acknowledgedCount == records.count else {
+            guard producer.flush(timeout: hangLimit) == 0, producer.acknowledgedCount == records.count else {
                 throw TestFailure("\(producer.acknowledgedCount) of \(records.count) records were acknowledged")
             }
         }

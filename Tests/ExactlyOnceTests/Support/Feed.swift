@@ -30,7 +30,7 @@ final class Feed: Sendable {
                         next -= random.below(min(count, 200) + 1)
                     }
                 }
-                guard target.producer.flush(timeout: .seconds(30)) == 0, target.producer.failedCount == 0 else {
+                guard target.producer.flush(timeout: hangLimit) == 0, target.producer.failedCount == 0 else {
                     throw TestFailure("the records were not produced")
                 }
                 return count
@@ -41,6 +41,6 @@ final class Feed: Sendable {
     /// Ends it; answers how many records each partition has, not counting those that were sent again.
     func stop() throws -> Int {
         isStopped.store(true, ordering: .releasing)
-        return try worker.withLock { $0 }!.value(within: .seconds(40))
+        return try worker.withLock { $0 }!.value()
     }
 }

@@ -59,7 +59,7 @@ struct Broker: Sendable {
             let client = try KafkaClient(settings: .client(bootstrapServers: bootstrap))
             return try (0..<Int32(partitions)).reduce(0) { sum, partition in
                 let place = TopicPartition(topic: topic, partition: partition)
-                return sum + Int(try client.watermarks(place, timeout: .seconds(10)).high)
+                return sum + Int(try client.watermarks(place, timeout: hangLimit).high)
             }
         }
     }

@@ -25,10 +25,10 @@ extension RunningProgram {
 
     /// Waits until `/readyz` answers this status; returns what it says.
     @discardableResult
-    func waitForReadiness(_ status: Int, within limit: Duration = .seconds(30)) async throws -> String {
+    func waitForReadiness(_ status: Int) async throws -> String {
         var last: Answer?
         do {
-            try await wait(for: "/readyz to answer \(status)", within: limit) {
+            try await wait(for: "/readyz to answer \(status)") {
                 last = try await get("/readyz")
                 return last?.status == status
             }

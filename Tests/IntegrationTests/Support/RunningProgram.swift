@@ -27,23 +27,20 @@ final class RunningProgram: Sendable {
 
     /// Runs a program that ends by itself.
     static func run(
-        _ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:],
-        within limit: Duration = .seconds(30)
+        _ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:]
     ) async throws -> Ended {
         let program = try RunningProgram(name, arguments, environment)
-        let start = ContinuousClock.now
-        let status = try await program.end(within: limit)
-        return Ended(status: status, duration: .now - start, output: program.output.text, errors: program.errors.text)
+        let status = try await program.end()
+        return Ended(status: status, output: program.output.text, errors: program.errors.text)
     }
 
     /// A program's end, and all that it wrote.
     struct Ended: CustomStringConvertible {
         let status: ExitStatus
-        let duration: Duration
         let output: String
         let errors: String
 
-        var description: String { "\(status) after \(duration)\n\(output)\n\(errors)" }
+        var description: String { "\(status)\n\(output)\n\(errors)" }
     }
 
     /// What it wrote to standard error so far.
@@ -55,11 +52,9 @@ final class RunningProgram: Sendable {
     }
 
     /// Asks until `condition` holds; a failure shows the last lines of the log.
-    func wait(
-        for what: String, within limit: Duration = .seconds(30), _ condition: () async throws -> Bool
-    ) async throws {
+    func wait(for what: String, _ condition: () async throws -> Bool) async throws {
         do {
-            try await eventually(what, within: limit) {
+            try await eventually(what) {
                 if try await condition() { return true }
                 guard child.isRunning else { throw TestFailure("\(name) has ended while waiting for: \(what)") }
                 return false
@@ -70,25 +65,25 @@ final class RunningProgram: Sendable {
     }
 
     /// Waits until the log says this, `count` times.
-    func waitForLog(_ words: String, count: Int = 1, within limit: Duration = .seconds(30)) async throws {
-        try await wait(for: "'\(words)' in the log", within: limit) {
+    func waitForLog(_ words: String, count: Int = 1) async throws {
+        try await wait(for: "'\(words)' in the log") {
             errors.all.count { $0.contains(words) } >= count
         }
     }
 
     /// Waits for its end.
-    func end(within limit: Duration) async throws -> ExitStatus {
-        guard let status = await child.wait(limit) else {
-            throw TestFailure("\(name) has not ended within \(limit)\n\(lastLines)")
+    func end() async throws -> ExitStatus {
+        guard let status = await child.wait(hangLimit) else {
+            throw TestFailure("\(name) has not ended within \(hangLimit)\n\(lastLines)")
         }
         return status
     }
 
     /// Sends SIGTERM and expects the program to end well.
-    /// - Throws: `TestFailure` when it ends otherwise, or not within the limit.
-    func stop(within limit: Duration = .seconds(10)) async throws {
+    /// - Throws: `TestFailure` when it ends otherwise, or not at all.
+    func stop() async throws {
         child.kill(SIGTERM)
-        let status = try await end(within: limit)
+        let status = try await end()
         guard status.isSuccess else { throw TestFailure("\(status)\n\(lastLines)") }
     }
 

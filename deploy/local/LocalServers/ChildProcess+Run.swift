@@ -9,7 +9,7 @@ extension ChildProcess {
     package static func run(
         _ program: String, _ arguments: [String] = [],
         environment: [String: String] = ProcessInfo.processInfo.environment,
-        workingDirectory: String? = nil, user: String? = nil, limit: Duration = .seconds(60)
+        workingDirectory: String? = nil, user: String? = nil, limit: Duration = .seconds(120)
     ) async throws(LocalServerError) -> String {
         let lines = Lines()
         let child = try ChildProcess(

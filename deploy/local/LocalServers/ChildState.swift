@@ -56,7 +56,7 @@ final class ChildState: Sendable {
         }
         ExitCleanup.remove(self)
         // A descendant that left the group may hold the pipe open for ever, hence the limit.
-        for reader in readers { reader.join(.seconds(1)) }
+        for reader in readers { reader.join(.seconds(10)) }
         let status = ExitStatus(waitStatus: waitStatus)
         let handlers = life.withLock { life in
             life.status = status

@@ -46,7 +46,7 @@ package final class KafkaServer: Sendable {
     package var pid: Int32? { process.withLock { $0?.isRunning == true ? $0?.pid : nil } }
 
     /// Formats the directory unless it is formatted, starts the broker and returns when it answers.
-    package func start(limit: Duration = .seconds(60)) async throws(LocalServerError) {
+    package func start(limit: Duration = .seconds(120)) async throws(LocalServerError) {
         guard pid == nil else { return }
         let environment = try environment()
         let deadline = ContinuousClock.now + limit

@@ -51,7 +51,7 @@ package final class PipelineProcesses: Sendable {
 
     /// Starts the feed simulator on a free port; returns its address, `ws://host:port`, once it accepts connections.
     package func startSimulator(
-        _ arguments: [String] = [], environment: [String: String] = [:], limit: Duration = .seconds(20)
+        _ arguments: [String] = [], environment: [String: String] = [:], limit: Duration = .seconds(120)
     ) async throws(LocalServerError) -> String {
         try await startWithAddress(
             "feed-simulator", ["--listen", "127.0.0.1:0"] + arguments, environment: environment, limit: limit)
@@ -59,7 +59,7 @@ package final class PipelineProcesses: Sendable {
 
     /// Starts the embedded broker with the topics `trades` and `feed-events`; returns its bootstrap servers once it can be used.
     package func startDevBroker(
-        partitions: Int = 5, arguments: [String] = [], limit: Duration = .seconds(20)
+        partitions: Int = 5, arguments: [String] = [], limit: Duration = .seconds(120)
     ) async throws(LocalServerError) -> String {
         try await startWithAddress("dev-broker", ["--partitions", String(partitions)] + arguments, limit: limit)
     }
@@ -142,7 +142,7 @@ package final class PipelineProcesses: Sendable {
 
     private func launch(
         _ name: String, program: String, _ arguments: [String], environment: [String: String],
-        grace: Duration = .seconds(15), onDeath: (@Sendable (PipelineProcess.Death) -> Void)? = nil
+        grace: Duration = .seconds(40), onDeath: (@Sendable (PipelineProcess.Death) -> Void)? = nil
     ) throws(LocalServerError) -> PipelineProcess {
         let process = try PipelineProcess(
             name, program: programs.path(of: program), arguments: arguments,

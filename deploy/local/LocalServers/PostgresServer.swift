@@ -95,7 +95,7 @@ package final class PostgresServer: Sendable {
     ///
     /// What a killed server left is no obstacle.
     /// - Throws: `.inUse` when a living server uses the directory, `.failed` with the end of its log when it ends.
-    package func start(limit: Duration = .seconds(60)) async throws(LocalServerError) {
+    package func start(limit: Duration = .seconds(120)) async throws(LocalServerError) {
         guard pid == nil else { return }
         try prepareDirectories()
         try await initialize()
