@@ -35,6 +35,7 @@ final class TradePublisher {
 
     /// What the caller has to know of a frame.
     enum Outcome {
+        /// It had trades.
         case published
         /// The feed refuses something, in its own words.
         case feedError(String)
@@ -71,7 +72,7 @@ final class TradePublisher {
             spool(trade, frame, now, repeats: before)
         }
         for rejection in parser.rejections { reject(rejection, frame) }
-        return .published
+        return parser.trades.isEmpty ? nil : .published
     }
 
     private func count(_ symbol: ShortText) {
