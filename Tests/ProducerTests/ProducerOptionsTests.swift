@@ -1,5 +1,6 @@
 import ServiceKit
 import Testing
+import WebSocket
 
 @testable import Producer
 
