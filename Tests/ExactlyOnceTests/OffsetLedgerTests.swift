@@ -141,6 +141,27 @@ import Testing
         }
     }
 
+    @Test func `an advance that waits behind a change of something else goes through`() async throws {
+        try await TestDatabase.run { database in
+            let ledger = Self.ledger()
+            var connection = try database.connect()
+            let claims = try ledger.claim([0, 1], &connection) { _ in 0 }
+            var other = try database.connect()
+            try other.begin()
+            try other.execute("UPDATE offset_ledger SET updated_at = now() WHERE partition = 1")
+            let worker = Worker {
+                var connection = try database.connect()
+                try connection.begin()
+                try ledger.advance(claims.map { Advance(claim: $0, from: 0, to: 7) }, &connection)
+                try connection.commit()
+            }
+            try database.awaitLockWaiters(1)
+            try other.commit()
+            try worker.value()
+            #expect(try database.rows("SELECT next_offset FROM offset_ledger") == [["7"], ["7"]])
+        }
+    }
+
     @Test func `a claim that fails in the middle claims nothing`() async throws {
         try await TestDatabase.run { database in
             let ledger = Self.ledger()

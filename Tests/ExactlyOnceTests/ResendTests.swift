@@ -121,6 +121,24 @@ import Testing
         }
     }
 
+    @Test func `rows, position and marks are of one transaction`() async throws {
+        let topic = try await TestTopic(partitions: 2)
+        try await TestDatabase.run { database in
+            try database.execute(OffsetBatch.table)
+            let reader = RunningReader(topic, database.readers, observer: .init(capacity: 30))
+            try topic.send("a", 0..<100)
+            try database.awaitStored(200)
+            try reader.stop()
+            #expect(
+                try database.rows(
+                    """
+                    SELECT ledger.xmin = mark.xmin, ledger.xmin = row.xmin, mark.sequence
+                    FROM offset_ledger AS ledger JOIN source_position AS mark USING (reader, log_id, partition)
+                        JOIN stored AS row ON row.partition = ledger.partition AND row.sequence = mark.sequence
+                    """) == [["t", "t", "99"], ["t", "t", "99"]])
+        }
+    }
+
     // MARK: From one reader to the next
 
     @Test func `a reader that was started anew knows what was stored before`() async throws {
