@@ -286,15 +286,26 @@ struct ScenarioParserTests {
         _ = try Scenario(contentsOf: path, known: standardSymbols)
     }
 
-    @Test func `Every line and option is documented`() throws {
+    @Test func `Every line and option is documented with an example that is right`() throws {
         let file = ScenarioFiles.folder.appending(path: "../../docs/scenarios.md").standardizedFileURL
         let text = try String(contentsOf: file, encoding: .utf8).replacingOccurrences(of: "\\|", with: "|")
-        for entry in ScenarioVocabulary.all { #expect(text.contains("| `\(entry.usage)` |")) }
+        func example(_ form: String) throws -> String {
+            let row = try #require(text.split(separator: "\n").first { $0.hasPrefix("| `\(form)` |") }, "\(form)")
+            return String(try #require(row.dropFirst(form.count + 6).firstMatch(of: #/`([^`]+)`/#)?.1))
+        }
+        for entry in ScenarioVocabulary.all {
+            let line = try example(entry.usage)
+            let isLater = ["trades", "text", "wait", "close", "drop"].contains(entry.name)
+            _ = try Self.steps("connection *\n\(isLater ? "accept\n" : "")\(line)")
+            #expect(line.split(separator: " ").first == entry.name[...])
+        }
         for option in ScenarioVocabulary.tradesOptions {
-            #expect(text.contains("| `\(option.name) \(option.form)` |"))
+            let words = try example("\(option.name) \(option.form)")
+            _ = try Self.steps("connection *\naccept\ntrades 5 \(words)")
+            #expect(words.split(separator: " ").first == option.name[...])
         }
         // The example at its beginning is right.
-        let example = try #require(text.components(separatedBy: "```").dropFirst().first)
-        _ = try Scenario(example, path: "example", known: standardSymbols)
+        let beginning = try #require(text.components(separatedBy: "```").dropFirst().first)
+        _ = try Self.steps(beginning)
     }
 }
