@@ -19,6 +19,7 @@ final class Delivery {
     private var nextAttempt = ContinuousClock.now
 
     private static let retryPause = Duration.seconds(1)
+    private static let answerTime = Duration.seconds(2)
     /// How long a client that is given up may take to hand back what it holds.
     private static let purgeTime = Duration.seconds(2)
 
@@ -57,6 +58,12 @@ final class Delivery {
         if let failure { replace(after: failure) }
         let now = ContinuousClock.now
         for sender in senders { sender.settle(at: now) }
+    }
+
+    /// Asks whether Kafka answers, for when nothing is sent that would tell. Blocks for a moment when it does not.
+    func answers() -> Bool {
+        guard let producer, let sender = senders.first else { return false }
+        return (try? producer.partitionCount(of: sender.name, timeout: Self.answerTime)) != nil
     }
 
     /// Whether there is no time to wait.

@@ -19,15 +19,16 @@ struct DeliveryService: Service {
     private static let flushTime = Duration.seconds(20)
     private static let lastFlushTime = Duration.seconds(4)
     private static let flushPatience = Duration.seconds(3)
-    /// How long nothing may be acknowledged while something waits for it, before the program counts as not ready.
-    private static let stallTime = Duration.seconds(10)
+    /// How long Kafka may acknowledge nothing that waits, and not answer when nothing waits, before the program counts as not
+    /// ready.
+    private let stallTime: Duration
 
     /// - Parameters:
     ///   - countersInterval: the time from one event `counters` to the next.
     ///   - makeClient: makes a client of Kafka's that tells what it does.
     init(
         spools: Spools, events: FeedEventPublisher, counts: FeedCounts, countersInterval: Duration, logger: Logger,
-        metrics: MetricsRegistry, health: Health,
+        metrics: MetricsRegistry, health: Health, stallTime: Duration = .seconds(10),
         makeClient: @escaping @Sendable (KafkaEvents) throws -> KafkaProducer
     ) {
         self.spools = spools
@@ -37,9 +38,10 @@ struct DeliveryService: Service {
         self.logger = logger
         self.metrics = metrics
         self.makeClient = makeClient
+        self.stallTime = stallTime
         health.require("kafka") { [isConnected, isStalled] in
             if isConnected.value == 0 { return "not reached; what comes is kept in the spool" }
-            return isStalled.value == 0 ? nil : "records wait, and none has been acknowledged for \(Self.stallTime)"
+            return isStalled.value == 0 ? nil : "nothing has been heard of it for \(stallTime)"
         }
     }
 
@@ -52,15 +54,18 @@ struct DeliveryService: Service {
             counts: counts, events: events, interval: countersInterval, acknowledged: { trades.acknowledged },
             refused: { trades.refused })
         var lastWaiting = 0
-        var lastProgress = ContinuousClock.now
+        var lastSign = ContinuousClock.now
         while !shutdown.isRequested {
             try delivery.step(milliseconds: 100)
             report.tellIfDue()
             let waiting = delivery.waiting
-            if waiting < lastWaiting || waiting == 0 { lastProgress = .now }
+            if waiting < lastWaiting { lastSign = .now }
             lastWaiting = waiting
+            let isSilent = ContinuousClock.now - lastSign >= stallTime
+            // Where nothing waits, nothing is acknowledged.
+            if isSilent, waiting == 0, delivery.answers() { lastSign = .now }
             isConnected.set(delivery.isConnected ? 1 : 0)
-            isStalled.set(ContinuousClock.now - lastProgress < Self.stallTime ? 0 : 1)
+            isStalled.set(isSilent && ContinuousClock.now - lastSign >= stallTime ? 1 : 0)
         }
         try drain(delivery, within: Self.flushTime)
         report.finish()

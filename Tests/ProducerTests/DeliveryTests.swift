@@ -17,11 +17,11 @@ import TradeModel
         private let outcome = Mutex<Result<Void, any Error>?>(nil)
 
         init(
-            _ topic: TestTopic, _ cluster: EmbeddedKafka,
+            _ topic: TestTopic, _ cluster: EmbeddedKafka, stallTime: Duration = .seconds(10),
             _ change: @escaping @Sendable (inout KafkaSettings) -> Void = { _ in }
         ) {
             let logger = Logger(label: "test") { [self] line in lines.withLock { $0.append(line) } }
-            let service = topic.delivery(to: cluster, health: health, logger: logger, change)
+            let service = topic.delivery(to: cluster, health: health, logger: logger, stallTime: stallTime, change)
             ServiceThread.start("delivery") { [self] in
                 let result = Result { try service.run(until: shutdown) }
                 outcome.withLock { $0 = result }
@@ -188,6 +188,19 @@ import TradeModel
         #expect(Self.withoutRepeats(numbers) == Self.expected(250))
         try await run.stop()
         #expect(topic.metrics.render().contains(#"kafka_records_resent_total{topic="trades"} 100"#))
+    }
+
+    @Test func `a producer with nothing to send finds out that Kafka is away, and that it is back`() async throws {
+        let (topic, cluster) = (try TestTopic(), try Self.cluster())
+        let run = Run(topic, cluster, stallTime: .milliseconds(200))
+        try await eventually("Kafka is reached") { run.health.problems == [] }
+        cluster.setBrokers(up: false)
+        try await eventually("its absence is said") {
+            run.health.problems.contains { $0.hasPrefix("kafka: nothing has been heard") }
+        }
+        cluster.setBrokers(up: true)
+        try await eventually("its return is noticed") { run.health.problems == [] }
+        try await run.stop()
     }
 
     @Test func `a topic that is not there ends the program, with its name`() async throws {

@@ -78,12 +78,13 @@ final class TestTopic: Sendable {
     /// The delivery of what is published to an embedded cluster.
     func delivery(
         to cluster: EmbeddedKafka, counters: Duration = .seconds(3600), health: Health = Health(),
-        logger: Logger = TestTopic.quiet, _ change: @escaping @Sendable (inout KafkaSettings) -> Void = { _ in }
+        logger: Logger = TestTopic.quiet, stallTime: Duration = .seconds(10),
+        _ change: @escaping @Sendable (inout KafkaSettings) -> Void = { _ in }
     ) -> DeliveryService {
         let servers = cluster.bootstrapServers
         return DeliveryService(
             spools: spools, events: events, counts: counts, countersInterval: counters, logger: logger,
-            metrics: metrics, health: health
+            metrics: metrics, health: health, stallTime: stallTime
         ) { events in
             var settings = KafkaSettings.producer(bootstrapServers: servers)
             change(&settings)
