@@ -168,7 +168,7 @@ struct Reading<Batch: TransactionalBatch> {
 
     private func warn(of resends: Resends, in partition: Int32) {
         logger.warning(
-            "records that had been stored before were skipped",
+            "records that had been stored before were skipped: a producer sent them again, or two use one source id",
             [
                 "kafka.topic": configuration.topic, "kafka.partition": partition, "source": "\(resends.source)",
                 "records": resends.count, "kafka.offset.first": resends.offsets.lowerBound,
