@@ -77,7 +77,6 @@ package final class ServiceGroup: Sendable {
             failure = error
         }
         let isFirst = state.withLock { state in
-            state.ended[index] = true
             defer { state.failure = state.failure ?? failure }
             if state.stopReason == nil {
                 state.stopReason = failure == nil ? "\(name) has ended" : "\(name) has failed"
@@ -88,6 +87,8 @@ package final class ServiceGroup: Sendable {
         if let failure, !isFirst {
             logger.error("another service has failed", ["service": name, "error": "\(failure)"])
         }
+        // Last: after that the process may be gone.
+        state.withLock { $0.ended[index] = true }
     }
 
     private func watchSignals() {
