@@ -55,9 +55,8 @@ final class FeedConnection {
     init(
         feed: WebSocketURL, symbols: [ShortText], token: String = "", exitsOnRefusedKey: Bool = false,
         publisher: TradePublisher, events: FeedEventPublisher, silence: SilenceWatch, lastSign: Timestamp? = nil,
-        clock: FeedClock = FeedClock(), logger: Logger, metrics: MetricsRegistry, health: Health
+        clock: FeedClock = FeedClock(), logger: Logger, metrics: FeedConnectionMetrics
     ) {
-        let connectionMetrics = FeedConnectionMetrics(metrics)
         self.feed = feed
         self.publisher = publisher
         self.events = events
@@ -65,14 +64,10 @@ final class FeedConnection {
         self.exitsOnRefusedKey = exitsOnRefusedKey
         self.clock = clock
         self.logger = logger
-        self.metrics = connectionMetrics
-        subscriber = Subscriber(symbols, events: events, silence: silence, logger: logger, metrics: connectionMetrics)
+        self.metrics = metrics
+        subscriber = Subscriber(symbols, events: events, silence: silence, logger: logger, metrics: metrics)
         redacted = Redaction(token)
         self.lastSign = lastSign ?? clock.wall()
-        health.require("feed") { [connected = connectionMetrics.connected, subscribed = connectionMetrics.subscribed] in
-            if connected.value == 0 { return "not connected" }
-            return subscribed.value == 0 ? "no symbol is subscribed: the feed refuses them all" : nil
-        }
     }
 
     func opened(on link: some FeedLink) {

@@ -14,7 +14,8 @@ struct FeedConnectionMetrics {
     let lastMessage: Gauge
     let lastPing: Gauge
 
-    init(_ metrics: MetricsRegistry) {
+    /// - Parameter health: the program is ready when the feed is connected and a symbol is subscribed.
+    init(_ metrics: MetricsRegistry, _ health: Health) {
         connections = metrics.counter("feed_connections_total", "Connections to the feed that were opened")
         disconnections = metrics.counter("feed_disconnections_total", "Connections and attempts that ended")
         errors = metrics.counter("feed_errors_total", "Error messages of the feed")
@@ -29,6 +30,10 @@ struct FeedConnectionMetrics {
             "feed_last_message_timestamp_seconds", "When the last message of the feed came; 0 before the first")
         lastPing = metrics.gauge(
             "feed_last_ping_timestamp_seconds", "When the last ping of the feed came; 0 before the first")
+        health.require("feed") { [connected, subscribed] in
+            if connected.value == 0 { return "not connected" }
+            return subscribed.value == 0 ? "no symbol is subscribed: the feed refuses them all" : nil
+        }
     }
 }
 

@@ -83,6 +83,8 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
         countersInterval: .seconds(configuration[ProducerOptions.countersInterval]), logger: logger, metrics: metrics,
         health: health, makeClient: { try KafkaProducer(settings: kafka, events: $0) })
     let symbols = FeedSymbols.unique(configuration[ProducerOptions.symbols], logger)
+    // Before anything runs: no one is to see the program ready that is not.
+    let connectionMetrics = FeedConnectionMetrics(metrics, health)
     let feed = FeedService(configuration: client) {
         let silence = SilenceWatch(
             calendar: calendar, symbols: symbols, events: events, logger: logger, metrics: metrics)
@@ -91,7 +93,7 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
         return FeedConnection(
             feed: client.url, symbols: symbols, token: configuration[ProducerOptions.feedToken],
             exitsOnRefusedKey: configuration[ProducerOptions.exitOnAuthFailure], publisher: publisher, events: events,
-            silence: silence, lastSign: spools.lastSign, logger: logger, metrics: metrics, health: health)
+            silence: silence, lastSign: spools.lastSign, logger: logger, metrics: connectionMetrics)
     }
     // Stopped in reverse: first no more comes in, then what came in is acknowledged.
     try ServiceGroup(

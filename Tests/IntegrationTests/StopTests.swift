@@ -53,7 +53,9 @@ import Testing
         let frozen = try #require(broker.program)
         let (simulator, url) = try await RunningProgram.simulator(["--rate", "1000"])
         let producer = try RunningProgram.producer(broker, feed: url)
-        try await producer.waitForReadiness(200)
+        try await producer.wait(for: "a record to be acknowledged") {
+            try await producer.metric("kafka_records_acknowledged_total") > 0
+        }
         // The first signal's stop waits half a minute for a broker that does not answer.
         frozen.child.kill(SIGSTOP)
         try await producer.wait(for: "records that are not acknowledged") {

@@ -51,7 +51,7 @@ final class FeedRehearsal: FeedLink {
             exitsOnRefusedKey: exitsOnRefusedKey, publisher: try topic.publisher(silence: silence, logger: logger),
             events: topic.events, silence: silence,
             clock: FeedClock(wall: { time.wall }, monotonic: { time.start + time.now }, random: { time.random }),
-            logger: logger, metrics: topic.metrics, health: health)
+            logger: logger, metrics: FeedConnectionMetrics(topic.metrics, health))
         (self.topic, self.time, self.log, self.silence) = (topic, time, log, silence)
         connect()
     }

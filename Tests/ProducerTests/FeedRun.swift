@@ -30,7 +30,7 @@ final class FeedRun: Sendable {
                 feed: address, symbols: symbols.map { ShortText($0)! }, token: "hidden",
                 publisher: try topic.publisher(silence: silence, logger: logger), events: topic.events,
                 silence: silence,
-                clock: clock, logger: logger, metrics: topic.metrics, health: Health())
+                clock: clock, logger: logger, metrics: FeedConnectionMetrics(topic.metrics, Health()))
         }
         ServiceThread.start("feed") { [self] in
             let result = Result { try service.run(until: topic.shutdown) }
