@@ -33,12 +33,13 @@ clean-run: ## forget the data of make run
 	@deploy/local/clean-run.sh
 
 test: setup ## run all tests, on the embedded broker
+	@deploy/local/setup.sh promtool
 	swift build --build-tests
 	@env -u KAFKA_HOME -u KAFKA_BOOTSTRAP_SERVERS deploy/local/test.sh
 
 test-kafka: setup ## run the tests that talk to a broker on a real Kafka: make test-kafka KAFKA_HOME=…
 	@test -n "$$KAFKA_HOME" || { echo "KAFKA_HOME=… must name an unpacked Kafka distribution" >&2; exit 1; }
-	@deploy/local/setup.sh java
+	@deploy/local/setup.sh java promtool
 	swift build --build-tests
 	@deploy/local/test.sh --filter '^($(KAFKA_TESTS))\.'
 

@@ -67,6 +67,32 @@ import Testing
         }
     }
 
+    /// Prometheus' own checker.
+    private static let promtool: String? = {
+        let own = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../.build/tools/promtool").standardizedFileURL
+        return Executable.find(own.path) ?? Executable.find("promtool")
+    }()
+
+    @Test(.enabled(if: promtool != nil, "needs promtool: deploy/local/setup.sh promtool gets it"))
+    func `promtool finds nothing wrong with the metrics of any program`() async throws {
+        let promtool = try #require(Self.promtool)
+        let directory = try TemporaryDirectory(prefix: "tickstream-metrics")
+        let broker = try await Broker()
+        let database = try await TestDatabase()
+        let (simulator, url) = try await RunningProgram.simulator()
+        let readers = try RunningProgram.readers.map { try RunningProgram.reader($0, broker, database.url) }
+        let producer = try RunningProgram.producer(broker, feed: url)
+        for reader in readers { try await reader.waitUntilStored(from: producer) }
+        for program in [producer] + readers {
+            let file = "\(directory.path)/\(program.name)"
+            try await program.get("/metrics").body.write(toFile: file, atomically: true, encoding: .utf8)
+            let findings = try await ChildProcess.run("sh", ["-c", #""$0" check metrics <"$1""#, promtool, file])
+            #expect(findings == "", "\(program.name)")
+        }
+        for program in readers + [producer, simulator] { try await program.stop() }
+    }
+
     @Test func `readers without their database are not ready, and stop on SIGTERM`() async throws {
         let server = try PostgresServer(durability: .disposable)
         try await server.start()

@@ -1,6 +1,7 @@
 #!/bin/sh
-# setup.sh [java]: installs what building, testing and running on this machine needs and is missing (with "java" a
-# Java runtime as well, for a real Kafka). Quick when nothing is. Only root can install: others are told the command.
+# setup.sh [java] [promtool]: installs what building, testing and running on this machine needs and is missing. With
+# "java" a Java runtime as well, for a real Kafka; with "promtool" Prometheus' checker of metrics, below .build/tools.
+# Quick when nothing is missing. Only root can install: others are told the command.
 set -eu
 
 missing=
@@ -10,6 +11,8 @@ need() { # need PACKAGE CHECK...: wants the package unless the check succeeds
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 have() { command -v "$1"; }
+wanted=" $* "
+want() { case $wanted in *" $1 "*) ;; *) return 1 ;; esac; }
 have_server() {
     for program in /usr/lib/postgresql/*/bin/postgres; do
         [ -x "$program" ] && return
@@ -28,7 +31,7 @@ need kcat have kcat
 need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 need util-linux have setpriv
 need python3-venv python3 -c 'import ensurepip, venv'
-[ "${1:-}" != java ] || need default-jre-headless have "${JAVA_HOME:+$JAVA_HOME/bin/}java"
+! want java || need default-jre-headless have "${JAVA_HOME:+$JAVA_HOME/bin/}java"
 
 if [ -n "$missing" ]; then
     command="apt-get install --no-install-recommends$missing"
@@ -66,4 +69,18 @@ if ! "$python/bin/python" -c 'import websocket, websockets' 2>/dev/null; then
     python3 -m venv "$python" &&
         "$python/bin/pip" install --quiet --disable-pip-version-check --retries 1 'websocket-client>=1.8' 'websockets>=13' ||
         echo "Without them everything runs, but the tests of Python clients will fail. Is PyPI reachable?" >&2
+fi
+
+# From the package's file, since installing the package would leave a server running. Works without root as well.
+get_promtool() (
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    cd "$folder" && apt-get -q -o APT::Sandbox::User=root download prometheus &&
+        dpkg --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool && chmod +x promtool &&
+        mkdir -p "$tools" && mv promtool "$tools/promtool"
+)
+tools=$(realpath -m "$(dirname "$0")/../../.build/tools")
+if want promtool && ! have promtool >/dev/null && [ ! -x "$tools/promtool" ]; then
+    echo "Getting promtool from the Debian package prometheus"
+    get_promtool >/dev/null || echo "promtool cannot be had now: the test that needs it is left out" >&2
 fi
