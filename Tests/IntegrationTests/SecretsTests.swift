@@ -24,9 +24,19 @@ import Testing
         text.split(separator: "\n").first { $0.contains(canary) }.map(String.init) ?? ""
     }
 
-    private static func commandLine(of program: RunningProgram) throws -> String {
-        let data = try Data(contentsOf: URL(fileURLWithPath: "/proc/\(program.child.pid)/cmdline"))
-        return String(decoding: data, as: UTF8.self)
+    /// Searches the command line, the titles of process and threads, and what the monitoring answers.
+    private static func expectNoSecret(shownBy program: RunningProgram) async throws {
+        let process = "/proc/\(program.child.pid)"
+        let tasks = try FileManager.default.contentsOfDirectory(atPath: "\(process)/task")
+        for file in ["cmdline", "comm"] + tasks.map({ "task/\($0)/comm" }) {
+            // A thread may have ended.
+            let data = FileManager.default.contents(atPath: "\(process)/\(file)") ?? Data()
+            expectNoSecret(in: String(decoding: data, as: UTF8.self), of: "\(program.name)'s \(file)")
+        }
+        guard program.name != "feed-simulator" else { return }
+        for path in ["/metrics", "/healthz", "/readyz"] {
+            expectNoSecret(in: try await program.get(path).body, of: "\(program.name)'s \(path)")
+        }
     }
 
     @Test(arguments: ["text", "json"])
@@ -50,35 +60,83 @@ import Testing
         }
         let producer = try RunningProgram.producer(broker, feed: url, logging, secret("FINNHUB_TOKEN", Self.token))
         for reader in readers { try await reader.waitUntilStored(from: producer) }
-        for program in [producer] + readers {
-            Self.expectNoSecret(in: try await program.get("/metrics").body, of: "\(program.name)'s metrics")
-            Self.expectNoSecret(in: try await program.get("/readyz").body, of: "\(program.name)'s readiness")
-        }
         for program in readers + [producer, simulator] {
-            Self.expectNoSecret(in: try Self.commandLine(of: program), of: "\(program.name)'s command line")
+            try await Self.expectNoSecret(shownBy: program)
             try await program.stop()
-            Self.expectNoSecret(in: program.log, of: "\(program.name)'s log")
+            Self.expectNoSecret(in: program.allOutput, of: "\(program.name)'s output")
         }
     }
 
-    @Test func `a producer that is refused shows no token`() async throws {
-        let broker = try await Broker()
-        let (simulator, url) = try await RunningProgram.simulator(["--log-level", "trace"], ["FEED_TOKEN": "another"])
-        let trace = ["--log-level", "trace"]
-        let refused = try RunningProgram.producer(broker, feed: url, trace, ["FINNHUB_TOKEN": Self.token])
-        try await refused.waitForLog("the feed refuses the API key: check FINNHUB_TOKEN or --feed-token-file")
-        let disconnected = try RunningProgram.producer(
-            broker, feed: "ws://\(try Broker.absent())/path?query=1", trace, ["FINNHUB_TOKEN": Self.token])
-        try await disconnected.waitForLog("the feed is disconnected")
-        for program in [refused, disconnected, simulator] {
-            try await program.stop()
-            Self.expectNoSecret(in: program.log, of: "\(program.name)'s log")
-        }
+    @Test(arguments: ["FINNHUB_TOKEN", "--feed-token-file", "--config-file"])
+    func `a producer shows its token nowhere, whatever its feed does`(_ source: String) async throws {
+        let directory = try TemporaryDirectory(prefix: "tickstream-secrets")
+        let file = "\(directory.path)/secret"
+        try (source == "--config-file" ? "FINNHUB_TOKEN=\(Self.token)\n" : Self.token)
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        let isVariable = source == "FINNHUB_TOKEN"
 
+        let broker = try await Broker()
+        let working = try await RunningProgram.simulator(["--log-level", "trace"], ["FEED_TOKEN": Self.token])
+        let refusing = try await RunningProgram.simulator(["--log-level", "trace"], ["FEED_TOKEN": "another"])
+        let untrusted = try await UntrustedServer()
+        let producers = try [
+            (working.url, "connected to the feed"), ("\(refusing.url)/path?query=1", "the feed refuses the API key"),
+            ("ws://\(try Broker.absent())", "the feed is disconnected"), (untrusted.url, "self-signed certificate"),
+        ].map { feed, words in
+            let producer = try RunningProgram.producer(
+                broker, feed: feed, ["--log-level", "trace"] + (isVariable ? [] : [source, file]),
+                isVariable ? [source: Self.token] : [:])
+            return (program: producer, words: words)
+        }
+        for producer in producers {
+            try await producer.program.waitForLog(producer.words)
+            try await Self.expectNoSecret(shownBy: producer.program)
+        }
+        try await producers[0].program.wait(for: "a trade to be acknowledged") {
+            try await producers[0].program.metric("kafka_records_acknowledged_total") > 0
+        }
+        for program in producers.map(\.program) + [working.program, refusing.program] {
+            try await program.stop()
+            Self.expectNoSecret(in: program.allOutput, of: "\(program.name)'s output")
+        }
+        let events = try await broker.events()
+        #expect(events.count { $0.contains("\"disconnected\"") } >= producers.count, "\(events)")
+        for event in events { Self.expectNoSecret(in: event, of: "an event") }
+    }
+
+    @Test(arguments: [SIGABRT, SIGSEGV])
+    func `a producer that crashes leaves no core file`(_ signal: Int32) async throws {
+        func coreFiles(of program: String, _ arguments: [String]) async throws -> [String] {
+            let directory = try TemporaryDirectory(prefix: "tickstream-core")
+            // Swift's runtime would take a signal from outside for a crash of its own, report it, and go on.
+            let environment = ["FINNHUB_TOKEN": Self.token, "SWIFT_BACKTRACE": "enable=no"]
+            let running = try RunningProgram(program, arguments, environment, in: directory.path)
+            try await running.waitForLog("listen")
+            running.child.kill(signal)
+            #expect(try await running.end() == .signaled(signal))
+            return try FileManager.default.contentsOfDirectory(atPath: directory.path)
+        }
+        let arguments = [
+            "--kafka-bootstrap-servers", try Broker.absent(), "--feed-url", "ws://\(try Broker.absent())",
+        ]
+        #expect(try await coreFiles(of: "producer", arguments) == [])
+
+        // Where this system writes core files into the directory at all, a program without secrets leaves one.
+        let pattern = try String(contentsOfFile: "/proc/sys/kernel/core_pattern", encoding: .utf8)
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
+        guard !pattern.hasPrefix("|"), !pattern.hasPrefix("/"), limit.rlim_max > 1 << 30 else { return }
+        #expect(try await coreFiles(of: "dev-broker", ["--topics", "trades"]).count == 1)
+    }
+
+    @Test func `an address that is refused shows no token`() async throws {
+        let broker = try await Broker()
         for wrong in ["http://127.0.0.1:9", "ws://name@127.0.0.1:9", "ws://127.0.0.1:port", "ws://"] {
             let ended = try await RunningProgram.run(
                 "producer",
-                broker.arguments(of: "producer") + ["--feed-url", "\(wrong)?token=\(Self.tokenCanary)"] + trace,
+                broker.arguments(of: "producer") + ["--feed-url", "\(wrong)?token=\(Self.tokenCanary)"] + [
+                    "--log-level", "trace",
+                ],
                 ["FINNHUB_TOKEN": Self.token])
             #expect(ended.status == .exited(2), "\(ended)")
             Self.expectNoSecret(in: ended.description, of: "the refusal of \(wrong)")

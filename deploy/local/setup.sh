@@ -72,10 +72,11 @@ if ! "$python/bin/python" -c 'import websocket, websockets' 2>/dev/null; then
 fi
 
 # From the package's file, since installing the package would leave a server running. Works without root as well.
+download() { apt-get -q -o APT::Sandbox::User=root download "$1"; }
 get_promtool() (
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
-    cd "$folder" && apt-get -q -o APT::Sandbox::User=root download prometheus &&
+    cd "$folder" && { download prometheus || { apt-get -q update && download prometheus; }; } &&
         dpkg --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool && chmod +x promtool &&
         mkdir -p "$tools" && mv promtool "$tools/promtool"
 )

@@ -64,6 +64,26 @@ struct Broker: Sendable {
         }
     }
 
+    /// What the records of the topic of events hold.
+    func events(partitions: Int = 2) async throws -> [String] {
+        try await onThread { [bootstrap, eventsTopic] in
+            let consumer = try KafkaConsumer(settings: .consumer(bootstrapServers: bootstrap, group: eventsTopic))
+            let places = (0..<Int32(partitions)).map { TopicPartition(topic: eventsTopic, partition: $0) }
+            let ends = try places.map { Int(try consumer.watermarks($0, timeout: hangLimit).high) }
+            try consumer.assign(Dictionary(uniqueKeysWithValues: places.map { ($0, 0) }))
+            var events: [String] = []
+            try eventually("all events are read") {
+                switch consumer.poll(milliseconds: 100) {
+                case .record(let record): events.append(String(decoding: record.value, as: UTF8.self))
+                case .failure(let error, _): throw error
+                default: break
+                }
+                return events.count == ends.reduce(0, +)
+            }
+            return events
+        }
+    }
+
     /// An address at which nobody listens.
     static func absent() throws -> String { "127.0.0.1:\(try FreePort.find())" }
 }

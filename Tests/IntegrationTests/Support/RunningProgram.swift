@@ -13,15 +13,20 @@ final class RunningProgram: Sendable {
     private let errors = Lines()
 
     /// Starts a program with a clean environment, and monitoring on a free port.
-    init(_ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:]) throws {
+    /// - Parameter directory: where it runs; there it may leave a core file as large as the system allows.
+    init(
+        _ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:], in directory: String? = nil
+    ) throws {
         self.name = name
         var variables = Self.surroundings
         variables["MONITORING_LISTEN"] = "127.0.0.1:0"
         spool = try TemporaryDirectory(prefix: "tickstream-spool")
         variables["SPOOL_DIRECTORY"] = spool.path
+        var command = [try BuiltPrograms().path(of: name)] + arguments
+        if directory != nil { command = ["sh", "-c", #"ulimit -c "$(ulimit -H -c)"; exec "$0" "$@""#] + command }
         child = try ChildProcess(
-            BuiltPrograms().path(of: name), arguments,
-            environment: variables.merging(environment) { _, given in given },
+            command[0], Array(command.dropFirst()),
+            environment: variables.merging(environment) { _, given in given }, workingDirectory: directory,
             output: .lines(output.append), errors: .lines(errors.append))
     }
 
@@ -45,6 +50,8 @@ final class RunningProgram: Sendable {
 
     /// What it wrote to standard error so far.
     var log: String { errors.text }
+    /// What it wrote to standard output and to standard error so far.
+    var allOutput: String { output.text + errors.text }
 
     /// What a failure should show of it.
     var lastLines: String {

@@ -47,6 +47,7 @@ package struct Program: Sendable {
     /// Call it first in `main`: it blocks the signals that `ServiceGroup` waits for before any thread exists.
     package func main() -> Never {
         ServiceGroup.blockSignals()
+        if settings.contains(where: { $0.isSecret }) { Self.forbidCoreFiles() }
         let environment = Self.environment()
         do {
             let invocation = try parse(Array(CommandLine.arguments.dropFirst()))
@@ -115,6 +116,16 @@ package struct Program: Sendable {
             throw ConfigurationError(known.isEmpty ? problem : "\(problem); there are: \(known)")
         }
         return .run(command, flags)
+    }
+
+    /// A core file would hold the secrets. The limit of one byte forbids core files also where the kernel hands them to a
+    /// program (`core_pattern` with `|`), which the limit of zero does not.
+    private static func forbidCoreFiles() {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
+        limit.rlim_max = min(limit.rlim_max, 1)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
     }
 
     private static func environment() -> [String: String] {
