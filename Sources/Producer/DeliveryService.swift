@@ -18,7 +18,7 @@ struct DeliveryService: Service {
     /// acknowledgement. The rest stays in the spool.
     private static let flushTime = Duration.seconds(20)
     private static let lastFlushTime = Duration.seconds(4)
-    private static let flushPatience = Duration.seconds(3)
+    private static let flushPatience = Duration.seconds(5)
     /// How long Kafka may acknowledge nothing that waits, and not answer when nothing waits, before the program counts as not
     /// ready.
     private let stallTime: Duration

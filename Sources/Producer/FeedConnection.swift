@@ -24,8 +24,10 @@ final class FeedConnection {
     private var policy = ReconnectionPolicy()
     private var contention = KeyContention()
     private var open: Open?
-    /// When something came last, be it the open itself; before the first time, what the spool knows of a former run.
-    private var lastSign: Timestamp
+    /// When something came last, be it the open itself; before the first time, what the spool knows of a former run, if
+    /// there was one.
+    private var lastSign: Timestamp?
+    private let start: Timestamp
     /// Since when nothing is read, for want of room in the spool.
     private var pausedSince: Timestamp?
 
@@ -67,7 +69,8 @@ final class FeedConnection {
         self.metrics = metrics
         subscriber = Subscriber(symbols, events: events, silence: silence, logger: logger, metrics: metrics)
         redacted = Redaction(token)
-        self.lastSign = lastSign ?? clock.wall()
+        self.lastSign = lastSign
+        start = clock.wall()
     }
 
     func opened(on link: some FeedLink) {
@@ -230,7 +233,7 @@ final class FeedConnection {
         }
         events.publish(.disconnected, at: now) { event in
             event.cause = cause
-            event.gapFrom = lastSign
+            event.gapFrom = lastSign ?? start
             event.connectedMilliseconds = openFor.map { Int64($0 / .milliseconds(1)) }
             switch closure.cause {
             case .refused(let status, _): event.httpStatus = Int32(clamping: status)

@@ -113,8 +113,9 @@ import TradeModel
                 // Attempts in vain are part of the gap.
                 Self.event("disconnected", 17, from(14) + #","cause":"refused""#), Self.event("counters", 18),
                 Self.event("connected", 20, from(14)),
-                // Killed: the last word is the gap's beginning.
+                // Killed: the last word is the gap's beginning, unless the next run knows better.
                 Self.event("counters", 25), Self.event("connected", 30), Self.event("rejected_items", 31),
+                Self.event("connected", 36, from(33)),
                 Self.event("disconnected", 40, #","cause":"stopped""#),
                 // Another source, whose first attempt fails and whose gap goes on.
                 Self.event("disconnected", 12, source: "q", from(11) + #","cause":"down""#),
@@ -126,6 +127,7 @@ import TradeModel
                 FROM feed_gap ORDER BY source, gap_from
                 """) == [
                     ["p", "14", "20", "lost"], ["p", "25", "30", "the producer ended without a word"],
+                    ["p", "33", "36", "the producer ended without a word"],
                     ["p", "40", "NULL", "stopped"], ["q", "11", "NULL", "down"],
                 ])
     }
