@@ -1,10 +1,10 @@
 # The one entrance, for people and for CI: `make help` lists what there is.
 #
 # Settings go on the command line or into the environment: KAFKA_HOME, KAFKA_BOOTSTRAP_SERVERS, FINNHUB_TOKEN_FILE,
-# SYMBOLS, RATE, TRADES, TEST_WIDTH. Make hands both on to the programs.
+# SYMBOLS, RATE, TRADES, TEST_WIDTH, FUZZ_SECONDS, KILLS, OUTAGE. Make hands both on to the programs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run clean-run test test-kafka e2e kills outage bench lint docs docs-check format clean
+.PHONY: help setup build run clean-run test test-kafka e2e kills outage fuzz bench lint docs docs-check format clean
 
 TRADES ?= 100000
 
@@ -54,6 +54,9 @@ kills: build ## kill producer and broker in turn, KILLS=100 times at RATE=5000 t
 outage: build ## take Kafka away for OUTAGE=600 s at RATE=20000 trades/s, and prove: KAFKA_HOME=…
 	@deploy/local/setup.sh java
 	@exec .build/release/campaigns outage
+
+fuzz: setup ## feed what reads outside bytes with random ones, FUZZ_SECONDS=60 a target
+	@Tests/Fuzzing/run.sh
 
 bench: build ## measure throughput beside the limits of this machine; on a real Kafka with KAFKA_HOME=…
 	@test -z "$$KAFKA_HOME" || deploy/local/setup.sh java
