@@ -31,15 +31,15 @@ struct HandshakeTests {
 
     // MARK: Refusals
 
-    @Test(arguments: [200, 204, 400, 401, 403, 404, 426, 429, 500, 502, 503, 524])
-    func `A refusal arrives with its status`(status: Int) async throws {
-        let end = try await closure(ofAnswer: Array("HTTP/1.1 \(status) No\r\nContent-Length: 0\r\n\r\n".utf8))
+    @Test(arguments: [200, 204, 400, 401, 403, 404, 426, 429, 500, 502, 503, 524], ["1.0", "1.1"])
+    func `A refusal arrives with its status`(status: Int, version: String) async throws {
+        let end = try await closure(ofAnswer: Array("HTTP/\(version) \(status) No\r\nContent-Length: 0\r\n\r\n".utf8))
         #expect(end.cause == .refused(status: status, retryAfter: nil))
         #expect(!end.wasOpen)
     }
 
     @Test(arguments: [
-        ("0", 0), ("61", 61), ("86400", 86_400), ("86401", nil), ("9223372036854775807", nil),
+        ("0", 0), ("61", 61), ("61 ", 61), ("86400", 86_400), ("86401", nil), ("9223372036854775807", nil),
         ("99999999999999999999999", nil), ("-1", nil), ("1.5", nil), ("soon", nil), ("", nil),
         ("Wed, 21 Oct 2037 07:28:00 GMT", nil), (String(repeating: "9", count: 2000), nil),
     ])
@@ -161,9 +161,12 @@ struct HandshakeTests {
     }
 
     @Test(arguments: [false, true])
-    func `A reset before the upgrade is a failed handshake`(afterRequest: Bool) async throws {
+    func `A reset before the upgrade is a failed handshake`(withAnswer: Bool) async throws {
         let peer = try PlainPeer { socket in
-            if afterRequest {
+            // Not before the connection is one to the client.
+            var byte: UInt8 = 0
+            recv(socket, &byte, 1, Int32(MSG_PEEK))
+            if withAnswer {
                 _ = PlainPeer.readHead(socket)
                 PlainPeer.write(socket, "HTTP/1.1 101 Switching")
             }

@@ -90,6 +90,19 @@ struct MessageTests {
         }
     }
 
+    @Test func `A message beyond the server's limit is refused by it`() async throws {
+        var configuration = WebSocketServerConfiguration()
+        configuration.maxMessageBytes = 1000
+        try await withServer(configuration, Self.echo()) { server in
+            let probe = ClientProbe(
+                onOpened: { client in #expect(client.send(String(repeating: "a", count: 1000))) },
+                onMessage: { _, client in #expect(client.send(String(repeating: "b", count: 1001))) })
+            let end = try await closure(of: "ws://127.0.0.1:\(server.port)/", probe)
+            #expect(end.cause == .closedByServer(code: 1009, reason: ""))
+            #expect(probe.messages.map(\.count) == [1000])
+        }
+    }
+
     @Test func `A queue that is full refuses a message`() async throws {
         let results = Mutex<[Bool]>([])
         let probe = ClientProbe(onOpened: { client in

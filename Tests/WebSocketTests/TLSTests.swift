@@ -95,6 +95,28 @@ struct TLSTests {
         }
     }
 
+    @Test func `The system's authorities are trusted, and those of the file besides`() async {
+        await #expect(processExitsWith: .success) {
+            let system = try await Certificate.selfSigned("authority")
+            let own = try await Certificate.selfSigned("authority")
+            setenv("SSL_CERT_FILE", system.file, 1)
+            for (authority, file) in [(system, nil), (system, own.file), (own, own.file)] {
+                let certificate = try await Certificate.signed("localhost", by: authority)
+                var configuration = WebSocketServerConfiguration()
+                configuration.certificateFile = certificate.file
+                configuration.privateKeyFile = certificate.keyFile
+                try await withServer(configuration) { server in
+                    try await withClient(
+                        "wss://localhost:\(server.port)/", configure: { $0.certificateAuthorityFile = file }
+                    ) { _, probe in
+                        try await eventually("the attempt is over") { !probe.log.isEmpty }
+                        guard probe.log == [.opened] else { throw TestFailure("\(probe.log)") }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func `The client names the host in the handshake, offers HTTP 1.1 alone and shows no path`() async throws {
         let hello = Mutex<[UInt8]>([])
         let peer = try PlainPeer { socket in

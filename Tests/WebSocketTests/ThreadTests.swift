@@ -125,7 +125,5 @@ func processorShare(of client: WebSocketClient, _ probe: ClientProbe, over time:
     let before = try await used()
     let start = ContinuousClock.now
     try await Task.sleep(for: time)
-    let share = try await (used() - before) / ((ContinuousClock.now - start) / .seconds(1))
-    print("the loop thread took \((share * 100_000).rounded() / 1_000) % of a processor")
-    return share
+    return try await (used() - before) / ((ContinuousClock.now - start) / .seconds(1))
 }

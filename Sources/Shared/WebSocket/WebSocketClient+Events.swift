@@ -125,7 +125,8 @@ extension WebSocketClient: EventLoopDriver {
     private func retryAfter(_ wsi: OpaquePointer) -> Duration? {
         var text = [CChar](repeating: 0, count: 32)
         guard lws_hdr_copy(wsi, &text, Int32(text.count), WSI_TOKEN_HTTP_RETRY_AFTER) > 0 else { return nil }
-        let seconds = text.withUnsafeBufferPointer { Int(String(cString: $0.baseAddress!)) }
+        let value = text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let seconds = Int(value.prefix { $0 != " " })
         return seconds.flatMap { 0...Self.longestRetryAfter ~= $0 ? .seconds($0) : nil }
     }
 
