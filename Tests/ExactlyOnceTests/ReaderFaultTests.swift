@@ -220,7 +220,7 @@ import Testing
         let topic = try await TestTopic(partitions: 2)
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
-            let first = RunningReader(topic, database.readers)
+            let first = RunningReader(topic, database.readers, sharesGroup: true)
             try first.waitUntilAssigned(2)
             var lock = try database.connect()
             try lock.begin()
@@ -231,7 +231,7 @@ import Testing
             let batch = try database.value(hanging)
             // The first reader is asked for its partitions while its batch hangs. It does not hold the others up until
             // its lock's 30 seconds are over.
-            let second = RunningReader(topic, database.readers)
+            let second = RunningReader(topic, database.readers, sharesGroup: true)
             try second.waitUntilAssigned(1)
             try database.awaitLockWaiters(2)
             #expect(try database.value(hanging) == batch)
@@ -251,7 +251,7 @@ import Testing
         let topic = try await TestTopic(partitions: 2)
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
-            let first = RunningReader(topic, database.readers) { $0.commitInterval = .seconds(600) }
+            let first = RunningReader(topic, database.readers, sharesGroup: true) { $0.commitInterval = .seconds(600) }
             try first.waitUntilAssigned(2)
             // It gathers, and what it stores when it is asked for its partitions fails.
             first.observer.interfere { connection throws(PostgresError) in
@@ -259,7 +259,7 @@ import Testing
             }
             try topic.fill(count: 10)
             try eventually("all is gathered") { first.observer.gathered == 20 }
-            let second = RunningReader(topic, database.readers)
+            let second = RunningReader(topic, database.readers, sharesGroup: true)
             try second.waitUntilAssigned(1)
             try eventually("the second stores its part") { second.metrics.recordsStored.value >= 10 }
             #expect(first.metrics.recoveries.value >= 1)
@@ -270,7 +270,7 @@ import Testing
             try second.stop()
             #expect(second.metrics.recoveries.value == 0)
             // A machine so busy that a member was expelled leaves records for the next one.
-            let third = RunningReader(topic, database.readers)
+            let third = RunningReader(topic, database.readers, sharesGroup: true)
             try eventually("all is stored once") {
                 try database.verdict(10, partitions: 2) == "0 lost, 0 doubled"
             }

@@ -111,10 +111,10 @@ import Testing
         let topic = try await TestTopic(partitions: 4)
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
-            let first = RunningReader(topic, database.readers)
+            let first = RunningReader(topic, database.readers, sharesGroup: true)
             try first.waitUntilAssigned(4)
             let feed = Feed(topic)
-            let second = RunningReader(topic, database.readers)
+            let second = RunningReader(topic, database.readers, sharesGroup: true)
             try second.waitUntilAssigned(2)
             try first.waitUntilAssigned(2)
             let before = second.metrics.recordsStored.value

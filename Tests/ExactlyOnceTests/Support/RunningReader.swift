@@ -15,14 +15,16 @@ final class RunningReader: Sendable {
     private let lines = Mutex<[String]>([])
     private let worker = Mutex<Worker<Void>?>(nil)
 
+    /// - Parameter sharesGroup: whether there will be rebalances.
     init(
         _ topic: TestTopic, _ database: PostgresConfiguration, group: String? = nil, reader: String = "reader",
-        observer: OffsetBatch.Observer = .init(), _ change: (inout TopicReaderConfiguration) -> Void = { _ in }
+        sharesGroup: Bool = false, observer: OffsetBatch.Observer = .init(),
+        _ change: (inout TopicReaderConfiguration) -> Void = { _ in }
     ) {
         var kafka = KafkaSettings.consumer(bootstrapServers: topic.servers, group: group ?? topic.name)
-        // Each rebalance of the embedded cluster takes a second less. A member that comes back after its session, on a
-        // machine too busy, would end that cluster's process: this one.
-        kafka["session.timeout.ms"] = "6000"
+        // Long enough for a busy machine to send a heartbeat. Each rebalance of the embedded cluster takes nearly as long;
+        // but a member that came back after its session would end that cluster's process, which is this one.
+        kafka["session.timeout.ms"] = sharesGroup && topic.embedded != nil ? "6000" : "45000"
         kafka["heartbeat.interval.ms"] = "500"
         kafka["topic.metadata.refresh.interval.ms"] = "1000"
         var configuration = TopicReaderConfiguration(
