@@ -9,4 +9,6 @@ struct FeedClock {
     var monotonic: () -> ContinuousClock.Instant = { .now }
     /// A number from 0 up to 1.
     var random: () -> Double = { .random(in: 0..<1) }
+    /// How long a timer has to run for so much of this clock's time to pass.
+    var timer: (Duration) -> Duration = { $0 }
 }

@@ -87,7 +87,7 @@ final class FeedConnection {
         metrics.connected.set(1)
         logger.info(
             "connected to the feed", ["feed": "\(feed)", "feed.symbols": metrics.subscribed.value])
-        link.schedule(after: Self.watchInterval, token: Timer.watch.rawValue)
+        schedule(.watch, after: Self.watchInterval, on: link)
         if !publisher.hasRoom { pause(on: link, at: now) }
     }
 
@@ -95,7 +95,7 @@ final class FeedConnection {
         let now = clock.wall()
         lastSign = now
         metrics.lastMessage.set(now)
-        switch publisher.publish(bytes) {
+        switch publisher.publish(bytes, at: now) {
         case .published:
             let instant = clock.monotonic()
             if open?.firstData == nil { open?.firstData = instant }
@@ -111,7 +111,7 @@ final class FeedConnection {
         guard pausedSince == nil else { return }
         pausedSince = now
         link.pauseReceiving()
-        link.schedule(after: Self.roomInterval, token: Timer.room.rawValue)
+        schedule(.room, after: Self.roomInterval, on: link)
         metrics.paused.set(1)
         logger.error("the spool is full: nothing is read from the feed until Kafka has taken some of it")
         events.publish(.stalled, at: now) { event in
@@ -124,7 +124,7 @@ final class FeedConnection {
     private func resumeIfPossible(on link: some FeedLink) {
         guard let since = pausedSince else { return }
         guard publisher.hasRoom else {
-            return link.schedule(after: Self.roomInterval, token: Timer.room.rawValue)
+            return schedule(.room, after: Self.roomInterval, on: link)
         }
         pausedSince = nil
         let now = clock.wall()
@@ -157,12 +157,16 @@ final class FeedConnection {
         }
     }
 
+    private func schedule(_ timer: Timer, after delay: Duration, on link: some FeedLink) {
+        link.schedule(after: clock.timer(delay), token: timer.rawValue)
+    }
+
     func timer(_ token: Int, on link: some FeedLink) {
         switch Timer(rawValue: token) {
         case .dial: link.connect()
         case .watch:
             watch()
-            link.schedule(after: Self.watchInterval, token: token)
+            schedule(.watch, after: Self.watchInterval, on: link)
         case .room: resumeIfPossible(on: link)
         case nil: break
         }
@@ -211,7 +215,7 @@ final class FeedConnection {
             after: closure.cause, dataFor: ended?.dataFor ?? .zero, isContested: contention.isSuspected,
             random: clock.random())
         log(closure, pause: pause)
-        link.schedule(after: pause, token: Timer.dial.rawValue)
+        schedule(.dial, after: pause, on: link)
     }
 
     /// - Parameter isContested: whether this end has raised the suspicion that another client uses the key.

@@ -70,7 +70,8 @@ let producerProgram = Program(
 private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let metrics = MetricsRegistry()
     let health = Health()
-    let client = try clientConfiguration(configuration)
+    var client = try clientConfiguration(configuration)
+    let makeClock = FeedClock.ofProgram(&client, logger)
     let calendar = try marketCalendar(configuration)
     let source = ShortText(configuration[ProducerOptions.sourceID])!
     let spools = try openSpools(configuration)
@@ -85,7 +86,7 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let symbols = FeedSymbols.unique(configuration[ProducerOptions.symbols], logger)
     // Before anything runs: no one is to see the program ready that is not.
     let connectionMetrics = FeedConnectionMetrics(metrics, health)
-    let feed = FeedService(configuration: client) {
+    let feed = FeedService(configuration: client) { [client] in
         let silence = SilenceWatch(
             calendar: calendar, symbols: symbols, events: events, logger: logger, metrics: metrics)
         let publisher = try TradePublisher(
@@ -93,7 +94,7 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
         return FeedConnection(
             feed: client.url, symbols: symbols, token: configuration[ProducerOptions.feedToken],
             exitsOnRefusedKey: configuration[ProducerOptions.exitOnAuthFailure], publisher: publisher, events: events,
-            silence: silence, lastSign: spools.lastSign, logger: logger, metrics: connectionMetrics)
+            silence: silence, lastSign: spools.lastSign, clock: makeClock(), logger: logger, metrics: connectionMetrics)
     }
     // Stopped in reverse: first no more comes in, then what came in is acknowledged.
     try ServiceGroup(

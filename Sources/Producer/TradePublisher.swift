@@ -42,10 +42,10 @@ final class TradePublisher {
     }
 
     /// Publishes the trades of one frame.
+    /// - Parameter now: when it came, by the feed's clock.
     /// - Returns: nil when the frame was of no concern.
-    func publish(_ frame: UnsafeRawBufferPointer) -> Outcome? {
+    func publish(_ frame: UnsafeRawBufferPointer, at now: Timestamp = .now()) -> Outcome? {
         counts.frames.increment()
-        let now = Timestamp.now()
         defer { writer.publish(at: now) }
         let message = parser.parse(frame.bindMemory(to: UInt8.self).span)
         switch message {

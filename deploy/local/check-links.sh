@@ -1,5 +1,6 @@
 #!/bin/sh
-# Fails when a program of the pipeline links more of Foundation than nothing: they are to stay small and quick to start.
+# Fails when a program of the pipeline links more of Foundation than nothing: they are to stay small and quick to start. Or
+# when the producer's clock can be sped up: only a debug build's can, for tests.
 set -eu
 cd "$(dirname "$0")/../.."
 status=0
@@ -9,4 +10,8 @@ for program in producer consumer kpi-service feed-simulator dev-broker; do
         status=1
     fi
 done
+if grep -q TICKSTREAM_FEED_CLOCK_SPEED .build/release/producer; then
+    echo "the producer's clock can be sped up" >&2
+    status=1
+fi
 exit $status
