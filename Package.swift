@@ -92,6 +92,9 @@ let package = Package(
         .target(
             name: "KafkaTestSupport", dependencies: ["TestSupport", "Kafka"],
             path: "Tests/KafkaTestSupport", swiftSettings: settings),
+        .target(
+            name: "ProgramTestSupport", dependencies: ["TestSupport", "LocalServers", "Kafka"],
+            path: "Tests/ProgramTestSupport", swiftSettings: settings),
 
         tests("TradeModelTests", ["TradeModel"]),
         tests("KafkaTests", ["Kafka"]),
@@ -117,8 +120,9 @@ let package = Package(
         tests("FeedSimulatorTests", ["FeedSimulator", "ServiceKit", "TradeModel", "WebSocket"]),
         tests("LocalServersTests", ["LocalServers"]),
         tests("LocalPipelineTests", ["LocalPipeline", "LocalServers", "Postgres"]),
-        tests("IntegrationTests", ["LocalServers", "Kafka", "Postgres", "DatabaseTestSupport"]),
-        tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel"]),
+        tests(
+            "IntegrationTests", ["LocalServers", "Kafka", "Postgres", "DatabaseTestSupport", "ProgramTestSupport"]),
+        tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel", "ProgramTestSupport"]),
         .executableTarget(
             name: "Benchmarks",
             dependencies: [

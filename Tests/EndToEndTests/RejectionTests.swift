@@ -1,4 +1,5 @@
 import LocalServers
+import ProgramTestSupport
 import Testing
 
 extension EndToEnd {

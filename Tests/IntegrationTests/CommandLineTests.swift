@@ -1,5 +1,6 @@
 import Foundation
 import LocalServers
+import ProgramTestSupport
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import DatabaseTestSupport
 import LocalServers
+import ProgramTestSupport
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import DatabaseTestSupport
 import Foundation
 import LocalServers
 import Postgres
+import ProgramTestSupport
 import TestSupport
 import Testing
 

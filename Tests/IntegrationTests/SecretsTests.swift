@@ -1,6 +1,7 @@
 import DatabaseTestSupport
 import Foundation
 import LocalServers
+import ProgramTestSupport
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import ProgramTestSupport
 import TestSupport
 
 /// What the simulator has written down of the frames that it sent.

@@ -1,3 +1,4 @@
+import ProgramTestSupport
 import Testing
 
 /// What a run has come to, in the words of its result line.

@@ -1,6 +1,7 @@
 import Foundation
 import Kafka
 import LocalServers
+import ProgramTestSupport
 import Synchronization
 import TestSupport
 import Testing

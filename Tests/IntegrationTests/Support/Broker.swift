@@ -1,6 +1,7 @@
 import Foundation
 import Kafka
 import LocalServers
+import ProgramTestSupport
 import TestSupport
 
 /// A test's topics, for trades and for events: in a `dev-broker` of its own, or in the real Kafka that `KAFKA_HOME` names.

@@ -2,9 +2,9 @@ import TestSupport
 
 /// A trade as one line of text, `symbol|price|volume|milliseconds|conditions`: what the feed said, digit for digit, with
 /// numbers in plain notation.
-enum TradeLine {
+package enum TradeLine {
     /// From an item of a frame, or from a record of the topic, which has the same keys.
-    static func of(_ trade: JSONText) throws -> String {
+    package static func of(_ trade: JSONText) throws -> String {
         guard let symbol = trade["s"]?.string, let price = trade["p"]?.number, let volume = trade["v"]?.number,
             let time = trade["t"]?.number
         else { throw TestFailure("no trade: \(trade)") }
@@ -13,13 +13,13 @@ enum TradeLine {
     }
 
     /// The same of a row of `trade_data_finhub`, in SQL.
-    static let sql = """
+    package static let sql = """
         concat_ws('|', symbol, price::text, volume::text, trim_scale(extract(epoch FROM "timestamp") * 1000)::text,
             coalesce(conditions, 'null'))
         """
 
     /// A JSON number in plain notation with all its digits: `1.50e-3` becomes `0.00150`.
-    static func plain(_ number: String) -> String {
+    package static func plain(_ number: String) -> String {
         let parts = number.split(maxSplits: 1) { $0 == "e" || $0 == "E" }
         guard parts.count == 2, let exponent = Int(parts[1]) else { return number }
         let isNegative = parts[0].hasPrefix("-")

@@ -3,13 +3,13 @@ import Kafka
 import Synchronization
 
 /// Reads all of a topic while it is written: the embedded broker keeps only the end of it.
-final class TopicTap: Sendable {
+package final class TopicTap: Sendable {
     /// A record as the topic holds it.
-    struct Record: Sendable {
-        let partition: Int32
-        let offset: Int64
-        let key: [UInt8]?
-        let value: [UInt8]
+    package struct Record: Sendable {
+        package let partition: Int32
+        package let offset: Int64
+        package let key: [UInt8]?
+        package let value: [UInt8]
     }
 
     private struct State {
@@ -21,7 +21,7 @@ final class TopicTap: Sendable {
     private let state = Mutex(State())
 
     /// Begins to read from the start, on a thread of its own, until `stop`.
-    init(bootstrap: String, topic: String, partitions: Int) throws {
+    package init(bootstrap: String, topic: String, partitions: Int) throws {
         let consumer = try KafkaConsumer(settings: .consumer(bootstrapServers: bootstrap, group: "tap"))
         let places = (0..<Int32(partitions)).map { TopicPartition(topic: topic, partition: $0) }
         try consumer.assign(Dictionary(uniqueKeysWithValues: places.map { ($0, Int64(0)) }))
@@ -29,14 +29,14 @@ final class TopicTap: Sendable {
     }
 
     /// What has been read so far, in the order of each partition.
-    func records() throws -> [Record] {
+    package func records() throws -> [Record] {
         try state.withLock { state in
             if let failure = state.failure { throw failure }
             return state.records
         }
     }
 
-    func stop() { state.withLock { $0.isStopped = true } }
+    package func stop() { state.withLock { $0.isStopped = true } }
 
     private func read(_ consumer: KafkaConsumer) {
         while !state.withLock({ $0.isStopped || $0.failure != nil }) {

@@ -4,7 +4,7 @@ import TestSupport
 /// A JSON value that keeps its source text, so that numbers stay digit for digit what was sent.
 ///
 /// Deliberately shares nothing with the parsers under test.
-enum JSONText {
+package enum JSONText {
     case object([String: JSONText])
     case array([JSONText], text: String)
     case string(String)
@@ -12,35 +12,35 @@ enum JSONText {
     case word(String)
 
     /// Reads a whole text.
-    init(_ bytes: some Sequence<UInt8>) throws {
+    package init(_ bytes: some Sequence<UInt8>) throws {
         var scanner = JSONScanner(bytes: Array(bytes))
         self = try scanner.value()
         guard scanner.isAtEnd else { throw TestFailure("there is more behind the JSON value") }
     }
 
-    subscript(key: String) -> JSONText? {
+    package subscript(key: String) -> JSONText? {
         guard case .object(let members) = self else { return nil }
         return members[key]
     }
 
-    var elements: [JSONText]? {
+    package var elements: [JSONText]? {
         guard case .array(let elements, _) = self else { return nil }
         return elements
     }
 
-    var string: String? {
+    package var string: String? {
         guard case .string(let string) = self else { return nil }
         return string
     }
 
     /// A number's digits; nil for anything else.
-    var number: String? {
+    package var number: String? {
         guard case .word(let text) = self, text.utf8.contains(where: { (0x30...0x39).contains($0) }) else { return nil }
         return text
     }
 
     /// The text of an array; nil for anything else.
-    var arrayText: String? {
+    package var arrayText: String? {
         guard case .array(_, let text) = self else { return nil }
         return text
     }

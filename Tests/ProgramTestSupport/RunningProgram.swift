@@ -4,9 +4,9 @@ import Synchronization
 import TestSupport
 
 /// One of the project's programs as a child process, which does not outlive this object.
-final class RunningProgram: Sendable {
-    let name: String
-    let child: ChildProcess
+package final class RunningProgram: Sendable {
+    package let name: String
+    package let child: ChildProcess
     /// Where a producer keeps what Kafka has not got, unless the test names a place.
     private let spool: TemporaryDirectory
     private let output = Lines()
@@ -14,7 +14,7 @@ final class RunningProgram: Sendable {
 
     /// Starts a program with a clean environment, and monitoring on a free port.
     /// - Parameter directory: where it runs; there it may leave a core file as large as the system allows.
-    init(
+    package init(
         _ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:], in directory: String? = nil
     ) throws {
         self.name = name
@@ -31,7 +31,7 @@ final class RunningProgram: Sendable {
     }
 
     /// Runs a program that ends by itself.
-    static func run(
+    package static func run(
         _ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:]
     ) async throws -> Ended {
         let program = try RunningProgram(name, arguments, environment)
@@ -40,26 +40,26 @@ final class RunningProgram: Sendable {
     }
 
     /// A program's end, and all that it wrote.
-    struct Ended: CustomStringConvertible {
-        let status: ExitStatus
-        let output: String
-        let errors: String
+    package struct Ended: CustomStringConvertible {
+        package let status: ExitStatus
+        package let output: String
+        package let errors: String
 
-        var description: String { "\(status)\n\(output)\n\(errors)" }
+        package var description: String { "\(status)\n\(output)\n\(errors)" }
     }
 
     /// What it wrote to standard error so far.
-    var log: String { errors.text }
+    package var log: String { errors.text }
     /// What it wrote to standard output and to standard error so far.
-    var allOutput: String { output.text + errors.text }
+    package var allOutput: String { output.text + errors.text }
 
     /// What a failure should show of it.
-    var lastLines: String {
+    package var lastLines: String {
         "--- \(name) \(child.exitStatus.map { "\($0)" } ?? "runs")\n" + errors.all.suffix(15).joined(separator: "\n")
     }
 
     /// Asks until `condition` holds; a failure shows the last lines of the log.
-    func wait(for what: String, _ condition: () async throws -> Bool) async throws {
+    package func wait(for what: String, _ condition: () async throws -> Bool) async throws {
         do {
             try await eventually(what) {
                 if try await condition() { return true }
@@ -72,14 +72,14 @@ final class RunningProgram: Sendable {
     }
 
     /// Waits until the log says this, `count` times.
-    func waitForLog(_ words: String, count: Int = 1) async throws {
+    package func waitForLog(_ words: String, count: Int = 1) async throws {
         try await wait(for: "'\(words)' in the log") {
             errors.all.count { $0.contains(words) } >= count
         }
     }
 
     /// Waits for its end.
-    func end() async throws -> ExitStatus {
+    package func end() async throws -> ExitStatus {
         guard let status = await child.wait(hangLimit) else {
             throw TestFailure("\(name) has not ended within \(hangLimit)\n\(lastLines)")
         }
@@ -88,14 +88,14 @@ final class RunningProgram: Sendable {
 
     /// Sends SIGTERM and expects the program to end well.
     /// - Throws: `TestFailure` when it ends otherwise, or not at all.
-    func stop() async throws {
+    package func stop() async throws {
         child.kill(SIGTERM)
         let status = try await end()
         guard status.isSuccess else { throw TestFailure("\(status)\n\(lastLines)") }
     }
 
     /// This process' environment without what steers the programs.
-    static let surroundings = ProcessInfo.processInfo.environment.filter { variable in
+    private static let surroundings = ProcessInfo.processInfo.environment.filter { variable in
         !["KAFKA_", "PG", "FINNHUB_", "DATABASE_", "FEED_", "MONITORING_", "LOG_", "SPOOL_"].contains {
             variable.key.hasPrefix($0)
         }

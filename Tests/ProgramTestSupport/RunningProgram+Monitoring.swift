@@ -4,14 +4,14 @@ import TestSupport
 
 extension RunningProgram {
     /// An answer of the program's monitoring.
-    struct Answer: CustomStringConvertible {
-        let status: Int
-        let body: String
-        var description: String { "\(status) \(body)" }
+    package struct Answer: CustomStringConvertible {
+        package let status: Int
+        package let body: String
+        package var description: String { "\(status) \(body)" }
     }
 
     /// Asks the program's monitoring, whose address the log names.
-    func get(_ path: String) async throws -> Answer {
+    package func get(_ path: String) async throws -> Answer {
         try await waitForLog("monitoring listens")
         guard let address = log.firstMatch(of: /http\.address"?[=:]"?([0-9.:]+)/)?.1,
             let url = URL(string: "http://\(address)\(path)")
@@ -25,7 +25,7 @@ extension RunningProgram {
 
     /// Waits until `/readyz` answers this status; returns what it says.
     @discardableResult
-    func waitForReadiness(_ status: Int) async throws -> String {
+    package func waitForReadiness(_ status: Int) async throws -> String {
         var last: Answer?
         do {
             try await wait(for: "/readyz to answer \(status)") {
@@ -39,7 +39,7 @@ extension RunningProgram {
     }
 
     /// The sum of a metric over all its labels but those of the topic of events.
-    func metric(_ name: String) async throws -> Double {
+    package func metric(_ name: String) async throws -> Double {
         let lines = try await get("/metrics").body.split(separator: "\n")
         let samples = lines.filter {
             ($0.hasPrefix("\(name) ") || $0.hasPrefix("\(name){")) && !$0.contains("-events\"")
