@@ -1,10 +1,11 @@
 # The one entrance, for people and for CI: `make help` lists what there is.
 #
 # Settings go on the command line or into the environment: KAFKA_HOME, KAFKA_BOOTSTRAP_SERVERS, FINNHUB_TOKEN_FILE,
-# SYMBOLS, RATE, TRADES, TEST_WIDTH, FUZZ_SECONDS, KILLS, OUTAGE. Make hands both on to the programs.
+# SYMBOLS, RATE, TRADES, SCENARIOS, TEST_WIDTH, FUZZ_SECONDS, KILLS, OUTAGE. Make hands both on to the programs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run clean-run test test-kafka e2e kills outage fuzz bench lint docs docs-check format clean
+.PHONY: help setup build run clean-run test test-kafka e2e feed-faults kills outage fuzz bench lint docs docs-check \
+	format clean
 
 TRADES ?= 100000
 
@@ -15,7 +16,7 @@ endif
 
 SWIFT_FILES := Package.swift Sources Tests deploy
 # The suites that talk to a broker.
-KAFKA_TESTS := KafkaTests|ExactlyOnceTests|LocalServersTests|IntegrationTests|EndToEndTests
+KAFKA_TESTS := KafkaTests|ExactlyOnceTests|LocalServersTests|IntegrationTests|EndToEndTests|FeedFaultTests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +47,11 @@ test-kafka: setup ## run the tests that talk to a broker on a real Kafka: make t
 e2e: setup ## send TRADES=100000 trades from feed to tables and compare
 	swift build --build-tests
 	@TICKSTREAM_E2E_TRADES=$(TRADES) deploy/local/test.sh --filter '^EndToEndTests\.'
+
+feed-faults: setup ## play each scenario of a faulty feed to the producer, or SCENARIOS=http-,tls-expired; with KAFKA_HOME=…
+	@test -z "$$KAFKA_HOME" || deploy/local/setup.sh java
+	swift build --build-tests
+	@deploy/local/test.sh --filter '^FeedFaultTests\.'
 
 kills: build ## kill producer and broker in turn, KILLS=100 times at RATE=5000 trades/s, and prove: KAFKA_HOME=…
 	@deploy/local/setup.sh java

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test.sh ARGUMENT...: runs `swift test` on what is built, and ends with its status. What matters most comes last: the
-# end-to-end tests' result line; after a failure whatever says what failed, and after a crash where that was.
+# result lines of the end-to-end tests and of the scenarios; after a failure whatever says what failed, and after a crash
+# where that was.
 set -u
 cd "$(dirname "$0")/../.."
 
@@ -13,7 +14,7 @@ SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$width swift test --skip-build "$
 status=${PIPESTATUS[0]}
 
 if [ "$status" -eq 0 ]; then
-    grep -a '^sent=' "$log"
+    grep -aE '^(sent|scenarios)=' "$log"
     exit 0
 fi
 printf '\nWhat failed, of the log above:\n'
@@ -30,4 +31,5 @@ printf '\nWhat failed, of the log above:\n'
         }
         END { for (name in open) if (shown++ < 8) print "had not ended: " name }' "$log"
 } | cut -c 1-1000
+grep -a '^scenarios=' "$log"
 exit "$status"
