@@ -20,5 +20,6 @@ import Testing
 
     @Test func `every scenario has an expectation, and every expectation a scenario`() {
         #expect(Self.expectations.map(\.scenario).sorted() == Scenarios.names)
+        #expect(!Self.chosen.isEmpty, "SCENARIOS chooses none of them")
     }
 }

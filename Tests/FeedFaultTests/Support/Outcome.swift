@@ -16,6 +16,12 @@ struct Outcome {
                 .flatMap { Double($0.dropFirst(series.count + 1)) }
         }
 
+        /// The sum of a metric's series.
+        func sum(_ name: String) -> Double {
+            metrics.split(separator: "\n").filter { $0.hasPrefix("\(name){") }
+                .compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }.reduce(0, +)
+        }
+
         /// The pauses before each next attempt, as the log has them.
         var pauses: [Double] {
             log.matches(of: /after="([0-9.e-]+) seconds"/).compactMap { Double($0.1) }
