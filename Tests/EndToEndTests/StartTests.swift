@@ -51,16 +51,17 @@ extension EndToEnd {
         @Test(.timeLimit(.minutes(10)))
         func `readers refuse an older and a newer schema, and say what to do`() async throws {
             try await TestPipeline.run { pipeline in
+                let latest = try await pipeline.database.number("SELECT max(number) FROM schema_migration")
                 let states = [
                     (
-                        "DELETE FROM schema_migration WHERE number = 4",
-                        "older than the 4 that is needed: run `consumer migrate`"
+                        "DELETE FROM schema_migration WHERE number = \(latest)",
+                        "older than the \(latest) that is needed: run `consumer migrate`"
                     ),
                     (
                         """
                         INSERT INTO schema_migration (number, name, checksum)
-                            VALUES (4, 'feed_events', ''), (5, 'a later one', '')
-                        """, "newer than the 4 that this program knows: update the program"
+                            VALUES (\(latest), 'the latest', ''), (\(latest + 1), 'a later one', '')
+                        """, "newer than the \(latest) that this program knows: update the program"
                     ),
                 ]
                 for (change, advice) in states {
