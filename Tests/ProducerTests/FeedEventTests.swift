@@ -51,7 +51,8 @@ private final class PlannedFeed: WebSocketServerHandler, Sendable {
         let feed = FeedService(configuration: WebSocketClientConfiguration(url: address)) {
             FeedConnection(
                 feed: address, symbols: [ShortText("A")!], publisher: try topic.publisher(), events: topic.events,
-                silence: topic.silence(), logger: TestTopic.quiet, metrics: FeedConnectionMetrics(topic.metrics, Health()))
+                silence: topic.silence(), logger: TestTopic.quiet,
+                metrics: FeedConnectionMetrics(topic.metrics, Health()))
         }
         let ended = Mutex(Set<String>())
         ServiceThread.start("server") {
