@@ -221,11 +221,13 @@ final class FeedConnection {
     /// - Parameter isContested: whether this end has raised the suspicion that another client uses the key.
     private func tell(_ closure: WebSocketClosure, openFor: Duration?, isContested: Bool) {
         let now = clock.wall()
+        let from = lastSign ?? start
+        lastSign = from
         var cause = redacted("\(closure)")
         if case .idle = closure.cause {
             events.publish(.stalled, at: now) { event in
                 event.cause = cause
-                event.gapFrom = lastSign
+                event.gapFrom = from
             }
         }
         if isContested {
@@ -237,7 +239,7 @@ final class FeedConnection {
         }
         events.publish(.disconnected, at: now) { event in
             event.cause = cause
-            event.gapFrom = lastSign ?? start
+            event.gapFrom = from
             event.connectedMilliseconds = openFor.map { Int64($0 / .milliseconds(1)) }
             switch closure.cause {
             case .refused(let status, _): event.httpStatus = Int32(clamping: status)

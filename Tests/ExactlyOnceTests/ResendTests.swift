@@ -233,7 +233,7 @@ import Testing
             try reader.waitUntilAssigned(2)
             let feed = Feed(topic, source: "a")
             var (ended, stored) = (0, 0)
-            try eventually("twenty sessions were ended", within: .seconds(40)) {
+            try eventually("twenty sessions were ended", within: hangLimit) {
                 let now = Int(try database.value("SELECT count(*) FROM stored"))!
                 guard now > stored else { return false }
                 stored = now

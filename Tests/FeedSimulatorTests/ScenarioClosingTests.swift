@@ -156,7 +156,7 @@ struct ScenarioClosingTests {
                 clients[1].request()
                 try clients[2].open("AAPL")
                 // The third is given so much that the kernel takes no more.
-                try eventually("the third is full", within: .seconds(20)) { !clients[2].isSilent(for: 0) }
+                try eventually("the third is full", within: hangLimit) { !clients[2].isSilent(for: 0) }
                 return UncheckedClients(clients)
             }
             let start = ContinuousClock.now

@@ -48,7 +48,7 @@ struct ScenarioKeyTests {
             _ = try client.frames()
             let start = ContinuousClock.now
             var refusals = 0
-            try eventually("the key is accepted again", within: .seconds(20)) {
+            try eventually("the key is accepted again", within: hangLimit) {
                 let client = try WireClient(run.address)
                 client.request()
                 let head = try #require(try client.head())

@@ -46,7 +46,7 @@ struct ScenarioRun: Sendable {
     /// Waits until a connection's last line is there.
     func end(ofConnection number: Int) throws -> String? {
         var end: String?
-        try eventually("connection \(number) ends", within: .seconds(20)) {
+        try eventually("connection \(number) ends", within: hangLimit) {
             let event = try recorded().last { $0.connection == number }?.event
             end = event == "connected" || event == "accepted" ? nil : event
             return end != nil

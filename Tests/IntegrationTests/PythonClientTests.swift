@@ -88,7 +88,7 @@ import Testing
         }
         let output = Output()
         let child = try ChildProcess(python, ["-c", script, url], output: .lines(output.append))
-        guard let status = await child.wait(.seconds(60)) else {
+        guard let status = await child.wait(hangLimit) else {
             throw TestFailure("the Python client does not end")
         }
         return (status, output.all)

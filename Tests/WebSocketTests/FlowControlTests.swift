@@ -111,7 +111,7 @@ struct FlowControlTests {
             // The server comes to a stop when the buffers of both sides are full, long before it has sent all.
             var last = 0
             var since = ContinuousClock.now
-            try await eventually("the server stalls", within: .seconds(20)) {
+            try await eventually("the server stalls", within: hangLimit) {
                 let now = sent.withLock { $0 }
                 if now != last { (last, since) = (now, .now) }
                 return now > 0 && ContinuousClock.now - since > .milliseconds(300)
@@ -120,7 +120,7 @@ struct FlowControlTests {
             #expect(probe.messages.count == 1)
             #expect(try await processorShare(of: client, probe, over: .seconds(1)) < 0.1)
             probe.perform(client) { $0.resumeReceiving() }
-            try await eventually("all messages come", within: .seconds(20)) { probe.messages.count == total }
+            try await eventually("all messages come", within: hangLimit) { probe.messages.count == total }
             #expect(probe.messages.allSatisfy { $0.count == size })
         }
     }
@@ -317,7 +317,7 @@ struct FlowControlTests {
             try await eventually("the first message comes") { probe.messages.count == 1 }
             start = .now
         }
-        #expect(ContinuousClock.now - start < .seconds(15))
+        #expect(ContinuousClock.now - start < .seconds(60))
         #expect(probe.closures.map(\.cause) == [.stopped])
         #expect(probe.messages.count == 1)
     }

@@ -205,7 +205,7 @@ struct HandshakeTests {
             of: "ws://127.0.0.1:\(peer.port)/", configure: { $0.handshakeTimeout = .milliseconds(300) })
         let took = ContinuousClock.now - start
         #expect(end.cause == .handshakeTimedOut(.milliseconds(300)))
-        #expect(took >= .milliseconds(300) && took < .seconds(15))
+        #expect(took >= .milliseconds(300) && took < .seconds(60))
     }
 
     @Test func `A server that answers a byte at a time runs into the deadline`() async throws {
@@ -313,7 +313,7 @@ struct HandshakeTests {
             let end = try await WebSocketTests.closure(of: "ws://127.0.0.1:\(PlainPeer.unusedPort())/")
             guard case .unreachable = end.cause, proxy.connectionCount == 0 else { throw TestFailure("\(end)") }
             try await withClient("ws://feed.example:9/", configure: { $0.usesProxy = true }) { _, probe in
-                try await eventually("the connection opens", within: .seconds(20)) { probe.log == [.opened] }
+                try await eventually("the connection opens", within: hangLimit) { probe.log == [.opened] }
             }
         }
     }

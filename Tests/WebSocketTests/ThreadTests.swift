@@ -18,7 +18,7 @@ struct ThreadTests {
             let start = ContinuousClock.now
             client.stop()
             try await thread.join()
-            #expect(ContinuousClock.now - start < .seconds(15))
+            #expect(ContinuousClock.now - start < .seconds(60))
             #expect(probe.closures.map(\.cause) == [.stopped])
             client.wake()
             client.stop()
@@ -34,7 +34,7 @@ struct ThreadTests {
             try await eventually("the server is connected") { peer.connectionCount == 1 }
             start = .now
         }
-        #expect(ContinuousClock.now - start < .seconds(15))
+        #expect(ContinuousClock.now - start < .seconds(60))
         #expect(probe.closures.map(\.cause) == [.stopped])
     }
 
@@ -57,7 +57,7 @@ struct ThreadTests {
             try await eventually("the look-up begins") { began.withLock { $0 } }
             start = .now
         }
-        #expect(ContinuousClock.now - start < .seconds(15))
+        #expect(ContinuousClock.now - start < .seconds(60))
         #expect(probe.closures.map(\.cause) == [.stopped])
     }
 

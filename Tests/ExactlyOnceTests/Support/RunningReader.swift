@@ -87,7 +87,7 @@ extension TestDatabase {
     }
 
     /// Waits until the reader's position is behind so many records, over all partitions.
-    func awaitPosition(_ count: Int, within limit: Duration = .seconds(30)) throws {
+    func awaitPosition(_ count: Int, within limit: Duration = hangLimit) throws {
         try eventually("the position is behind \(count) records", within: limit) {
             try value("SELECT sum(next_offset) FROM offset_ledger") == "\(count)"
         }

@@ -61,7 +61,7 @@ struct TestTopic: Sendable {
                 try topic.produce(Array("\(source) \(sequence)".utf8), partition: partition)
             }
         }
-        guard topic.producer.flush(timeout: .seconds(30)) == 0, topic.producer.failedCount == 0 else {
+        guard topic.producer.flush(timeout: hangLimit) == 0, topic.producer.failedCount == 0 else {
             throw TestFailure("the records were not produced")
         }
     }

@@ -29,7 +29,7 @@ struct RecordWriter {
                     }
                 }
             }
-            guard target.producer.flush(timeout: .seconds(30)) == 0, target.producer.failedCount == 0 else {
+            guard target.producer.flush(timeout: hangLimit) == 0, target.producer.failedCount == 0 else {
                 throw TestFailure("the records were not produced")
             }
         }
