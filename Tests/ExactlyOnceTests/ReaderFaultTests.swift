@@ -220,7 +220,10 @@ import Testing
         let topic = try await TestTopic(partitions: 2)
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
-            let first = RunningReader(topic, database.readers, sharesGroup: true)
+            // Longer than any machine takes to move a partition.
+            let first = RunningReader(topic, database.readers, sharesGroup: true) {
+                $0.statementTimeout = hangLimit * 4
+            }
             try first.waitUntilAssigned(2)
             var lock = try database.connect()
             try lock.begin()
@@ -230,8 +233,10 @@ import Testing
             let hanging = "SELECT min(xact_start) FROM pg_stat_activity WHERE \(TestDatabase.waitForLock)"
             let batch = try database.value(hanging)
             // The first reader is asked for its partitions while its batch hangs. It does not hold the others up until
-            // its lock's 30 seconds are over.
-            let second = RunningReader(topic, database.readers, sharesGroup: true)
+            // its batch has waited for the lock as long as it may.
+            let second = RunningReader(topic, database.readers, sharesGroup: true) {
+                $0.statementTimeout = hangLimit * 4
+            }
             try second.waitUntilAssigned(1)
             try database.awaitLockWaiters(2)
             #expect(try database.value(hanging) == batch)
