@@ -220,10 +220,7 @@ import Testing
         let topic = try await TestTopic(partitions: 2)
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
-            // Longer than any machine takes to move a partition.
-            let first = RunningReader(topic, database.readers, sharesGroup: true) {
-                $0.statementTimeout = hangLimit * 4
-            }
+            let first = RunningReader(topic, database.readers, sharesGroup: true)
             try first.waitUntilAssigned(2)
             var lock = try database.connect()
             try lock.begin()
@@ -233,10 +230,8 @@ import Testing
             let hanging = "SELECT min(xact_start) FROM pg_stat_activity WHERE \(TestDatabase.waitForLock)"
             let batch = try database.value(hanging)
             // The first reader is asked for its partitions while its batch hangs. It does not hold the others up until
-            // its batch has waited for the lock as long as it may.
-            let second = RunningReader(topic, database.readers, sharesGroup: true) {
-                $0.statementTimeout = hangLimit * 4
-            }
+            // its lock's 30 seconds are over.
+            let second = RunningReader(topic, database.readers, sharesGroup: true)
             try second.waitUntilAssigned(1)
             try database.awaitLockWaiters(2)
             #expect(try database.value(hanging) == batch)

@@ -37,8 +37,7 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
             acceptsNewCluster: configuration.acceptsNewCluster)
         let topic = configuration.topic
         let writer = TransactionalWriter<Batch>(
-            ledger: ledger, database: configuration.database, statementTimeout: configuration.statementTimeout,
-            logger: logger, commitTime: metrics.commitTime,
+            ledger: ledger, database: configuration.database, logger: logger, commitTime: metrics.commitTime,
             firstOffset: {
                 try consumer.watermarks(TopicPartition(topic: topic, partition: $0), timeout: .seconds(10)).low
             },

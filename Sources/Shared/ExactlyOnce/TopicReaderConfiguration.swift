@@ -15,8 +15,6 @@ package struct TopicReaderConfiguration: Sendable {
     package var commitInterval: Duration
     /// How long the group has, after another member's claim, to say that the partitions are no longer this member's.
     package var fencedPause = Duration.seconds(7)
-    /// How long a statement in the database may take, and half of it to wait for a lock; whole seconds.
-    package var statementTimeout = Duration.seconds(60)
 
     package init(
         reader: String, topic: String, kafka: KafkaSettings, database: PostgresConfiguration, acceptsNewCluster: Bool,

@@ -39,7 +39,6 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
     private let finished = Atomic(false)
     private let ledger: OffsetLedger
     private let database: PostgresConfiguration
-    private let statementTimeout: Duration
     private let firstOffset: @Sendable (Int32) throws -> Int64
     private let onFinished: @Sendable () -> Void
     private let logger: Logger
@@ -47,17 +46,14 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
 
     /// Makes the writer; `start` gives it its thread.
     /// - Parameters:
-    ///   - statementTimeout: how long a statement may take, and half of it to wait for a lock.
     ///   - firstOffset: the first offset of a partition that was never claimed before.
     ///   - onFinished: called on the writer's thread after each job, to wake the reading thread.
     init(
-        ledger: OffsetLedger, database: PostgresConfiguration, statementTimeout: Duration, logger: Logger,
-        commitTime: ServiceKit.Histogram,
+        ledger: OffsetLedger, database: PostgresConfiguration, logger: Logger, commitTime: ServiceKit.Histogram,
         firstOffset: @escaping @Sendable (Int32) throws -> Int64, onFinished: @escaping @Sendable () -> Void
     ) {
         self.ledger = ledger
         self.database = database
-        self.statementTimeout = statementTimeout
         self.logger = logger
         self.commitTime = commitTime
         self.firstOffset = firstOffset
@@ -172,11 +168,10 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
 
     /// A server that hangs, a lock that is never released and a client that stalls must all end by themselves.
     private func prepare(_ connection: inout PostgresConnection) throws {
-        let seconds = statementTimeout.components.seconds
         try connection.execute(
             """
-            SET statement_timeout = '\(seconds)s'; SET lock_timeout = '\(seconds / 2)s';
-            SET idle_in_transaction_session_timeout = '60s'; SET TimeZone = 'UTC'
+            SET statement_timeout = '60s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';
+            SET TimeZone = 'UTC'
             """)
     }
 }
