@@ -214,11 +214,18 @@ import Testing
         }
     }
 
+    /// An embedded cluster may rebalance twice, and then the second time waits for the batch: so it may be tried again.
     @Test func `partitions move although their owner's batch is in doubt, and its late commit stores nothing`()
         async throws
     {
+        for _ in 0..<4 where try await partitionsMoveInDoubt() { return }
+        Issue.record("partitions never move before the batch has waited for its lock for 30 seconds")
+    }
+
+    /// Whether a second reader got its partition while the first one's batch was hanging. In any case all is stored once.
+    private func partitionsMoveInDoubt() async throws -> Bool {
         let topic = try await TestTopic(partitions: 2)
-        try await TestDatabase.run { database in
+        return try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
             let first = RunningReader(topic, database.readers, sharesGroup: true)
             try first.waitUntilAssigned(2)
@@ -234,7 +241,7 @@ import Testing
             let second = RunningReader(topic, database.readers, sharesGroup: true)
             try second.waitUntilAssigned(1)
             try database.awaitLockWaiters(2)
-            #expect(try database.value(hanging) == batch)
+            let moved = try database.value(hanging) == batch
             #expect(try database.value("SELECT count(*) FROM offset_ledger WHERE epoch > 1") != "0")
             try lock.commit()
             try database.awaitStored(20)
@@ -244,6 +251,7 @@ import Testing
             try first.stop()
             try second.stop()
             #expect(try database.verdict(20, partitions: 2) == "0 lost, 0 doubled")
+            return moved
         }
     }
 

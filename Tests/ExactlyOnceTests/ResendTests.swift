@@ -145,12 +145,12 @@ import Testing
         let topic = try await TestTopic(partitions: 2)
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
-            let first = RunningReader(topic, database.readers)
+            let first = RunningReader(topic, database.readers, sharesGroup: true)
             try topic.send("a", 0..<100)
             try database.awaitStored(200)
             try first.stop()
             try topic.send("a", 30..<130)
-            let second = RunningReader(topic, database.readers)
+            let second = RunningReader(topic, database.readers, sharesGroup: true)
             try database.awaitPosition(400)
             try second.stop()
             #expect(try database.verdictOfSource("a", 130, partitions: 2) == "0 lost, 0 doubled")
@@ -162,10 +162,10 @@ import Testing
         let topic = try await TestTopic(partitions: 4)
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
-            let first = RunningReader(topic, database.readers)
+            let first = RunningReader(topic, database.readers, sharesGroup: true)
             try first.waitUntilAssigned(4)
             let feed = Feed(topic, source: "a")
-            let second = RunningReader(topic, database.readers)
+            let second = RunningReader(topic, database.readers, sharesGroup: true)
             try second.waitUntilAssigned(2)
             try first.waitUntilAssigned(2)
             let before = second.metrics.recordsResent.value
@@ -259,7 +259,7 @@ import Testing
         let topic = try await TestTopic()
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
-            let first = RunningReader(topic, database.readers)
+            let first = RunningReader(topic, database.readers, sharesGroup: true)
             try first.waitUntilAssigned()
             var lock = try database.connect()
             try lock.begin()
@@ -273,7 +273,7 @@ import Testing
                 try lock.commit()
                 try database.awaitStored(10)
             }
-            let second = RunningReader(topic, database.readers)
+            let second = RunningReader(topic, database.readers, sharesGroup: true)
             try second.waitUntilAssigned()
             if isOvertaken { try lock.commit() }
             try database.awaitPosition(25)
