@@ -12,6 +12,14 @@ extension EndToEnd {
                 try await first.startReaders()
                 try await first.writeTrades(sequences: 1...5)
                 #expect(try await first.waitUntilStored() == 5)
+                // A topic that was never read before may be begun in any cluster.
+                try await first.wait(for: "the consumer to claim the events") {
+                    try await first.database.number(
+                        """
+                        SELECT count(*) FROM offset_ledger JOIN topic_log USING (log_id)
+                        WHERE topic = '\(first.eventsTopic)'
+                        """) > 0
+                }
                 await first.stopAll()
 
                 try await TestPipeline.run(database: first.database) { second in
