@@ -61,11 +61,10 @@ struct DeliveryService: Service {
             let waiting = delivery.waiting
             if waiting < lastWaiting { lastSign = .now }
             lastWaiting = waiting
-            let isSilent = ContinuousClock.now - lastSign >= stallTime
             // Where nothing waits, nothing is acknowledged.
-            if isSilent, waiting == 0, delivery.answers() { lastSign = .now }
+            if waiting == 0, .now - lastSign >= stallTime, delivery.answers() { lastSign = .now }
             isConnected.set(delivery.isConnected ? 1 : 0)
-            isStalled.set(isSilent && ContinuousClock.now - lastSign >= stallTime ? 1 : 0)
+            isStalled.set(.now - lastSign >= stallTime ? 1 : 0)
         }
         try drain(delivery, within: Self.flushTime)
         report.finish()

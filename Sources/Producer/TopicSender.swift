@@ -48,7 +48,7 @@ final class TopicSender {
             "kafka_records_resent_total", "Records sent again, or left by a former run: Kafka may have had them", labels
         )
         refusedCount = metrics.counter(
-            "kafka_records_refused_total", "Records that Kafka's client refuses, such as those that are too large",
+            "kafka_records_refused_total", "Records that are too large for Kafka's client",
             labels)
         waitingCount = metrics.gauge(
             "spool_records", "Records in the spool that Kafka has not acknowledged", labels)
@@ -89,8 +89,9 @@ final class TopicSender {
                 if record.token < resentBelow { resentCount.increment() }
                 reader.advance()
             } catch {
-                guard !error.isFatal else { throw error }
-                // It would be refused for ever, and hold up all behind it.
+                // Too large for ever, it would hold up all behind it. Whatever else is the matter may pass, such as a topic
+                // that is gone for a while: the record stays.
+                guard error.name == "MSG_SIZE_TOO_LARGE" else { throw error }
                 refusedCount.increment()
                 reader.advance()
                 try reader.acknowledge(record.token)
