@@ -12,17 +12,3 @@ struct Redaction {
         forms.reduce(text) { $0.replacing($1, with: "…") }
     }
 }
-
-/// A text as it stands in a URL's query.
-func percentEncoded(_ text: String) -> String {
-    let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
-    var encoded = ""
-    for byte in text.utf8 {
-        if plain.contains(byte) {
-            encoded.unicodeScalars.append(Unicode.Scalar(byte))
-        } else {
-            encoded += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-        }
-    }
-    return encoded
-}

@@ -51,18 +51,6 @@ final class SpoolDirectory: Sendable {
         }
     }
 
-    /// A name that is one of a file, and different for different names.
-    private static func fileName(_ name: String) -> String {
-        var result = ""
-        for byte in name.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-                result.unicodeScalars.append(Unicode.Scalar(byte))
-            default:
-                result += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-            }
-        }
-        return result
-    }
+    /// A name that is one of a file, never `.` or `..`, and different for different names.
+    private static func fileName(_ name: String) -> String { percentEncoded(name, leaving: "-_") }
 }
