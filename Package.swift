@@ -66,6 +66,7 @@ let package = Package(
                 .embedInCode("0004_feed_events.sql"),
                 .embedInCode("0005_source_positions.sql"),
                 .embedInCode("0006_feed_gap.sql"),
+                .embedInCode("0007_ledger_faults.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

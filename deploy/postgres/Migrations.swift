@@ -9,6 +9,7 @@ extension Migrator {
         migration(4, "feed_events", PackageResources._004_feed_events_sql),
         migration(5, "source_positions", PackageResources._005_source_positions_sql),
         migration(6, "feed_gap", PackageResources._006_feed_gap_sql),
+        migration(7, "ledger_faults", PackageResources._007_ledger_faults_sql),
     ])
 
     private static func migration(_ number: Int, _ name: String, _ sql: [UInt8]) -> Migration {
