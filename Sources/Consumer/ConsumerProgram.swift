@@ -28,7 +28,6 @@ private func consume(_ configuration: Configuration, _ logger: Logger) throws {
     let metrics = MetricsRegistry()
     let trades = try tradesConfiguration(configuration)
     let events = try eventsConfiguration(configuration)
-    try requireSchema(of: trades.database)
     let tradesMetrics = TopicReaderMetrics(metrics, topic: trades.topic)
     let tradesRejections = ConsumerMetrics(metrics, topic: trades.topic)
     let tradesReader = TopicReader(trades, logger: logger, metrics: tradesMetrics) {

@@ -32,6 +32,11 @@ final class FeedEventBatch: TransactionalBatch {
         }
     }
 
+    func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason) {
+        rejected.append(record, id: id, reason)
+        metrics.rejected(reason)
+    }
+
     func write(to connection: inout PostgresConnection) throws(PostgresError) {
         if events.rowCount > 0 { try connection.copyIn(Self.copyEvents, rows: events) }
         try rejected.write(to: &connection)

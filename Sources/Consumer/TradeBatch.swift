@@ -38,6 +38,11 @@ final class TradeBatch: TransactionalBatch {
         }
     }
 
+    func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason) {
+        rejected.append(record, id: id, reason)
+        metrics.rejected(reason)
+    }
+
     func write(to connection: inout PostgresConnection) throws(PostgresError) {
         if trades.rowCount > 0 {
             try trades.stamp(microsecondsSince1970: Timestamp.now().microseconds)

@@ -31,7 +31,6 @@ private func readerConfiguration(_ configuration: Configuration) throws -> Topic
 private func fold(_ configuration: Configuration, _ logger: Logger) throws {
     let metrics = MetricsRegistry()
     let reading = try readerConfiguration(configuration)
-    try requireSchema(of: reading.database)
     let rejected = metrics.counter("records_rejected_total", "Records that are no trades and count in no rollup")
     let readerMetrics = TopicReaderMetrics(metrics, topic: reading.topic)
     let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) { RollupBatch(rejected: rejected) }

@@ -35,6 +35,10 @@ final class RollupBatch: TransactionalBatch {
         }
     }
 
+    func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason) {
+        rejected.increment()
+    }
+
     func write(to connection: inout PostgresConnection) throws(PostgresError) {
         guard fold.count > 0 else { return }
         for grain in Grain.allCases {

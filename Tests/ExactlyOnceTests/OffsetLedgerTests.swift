@@ -34,7 +34,7 @@ import Testing
             try database.execute("CREATE TABLE stored (n int)")
             var connection = try database.connect()
             let ledger = Self.ledger()
-            let first = try ledger.claim([3, 1], &connection) { Int64($0) * 10 }
+            let first = try ledger.claims([3, 1], &connection) { Int64($0) * 10 }
             #expect(first.map(\.partition) == [1, 3])
             #expect(first.map(\.nextOffset) == [10, 30])
             #expect(first.map(\.epoch) == [1, 1])
@@ -42,7 +42,7 @@ import Testing
 
             try Self.store([Advance(claim: first[1], from: 30, to: 42)], of: ledger, &connection)
             try connection.commit()
-            let second = try ledger.claim([1, 3], &connection, firstOffset: Self.unasked)
+            let second = try ledger.claims([1, 3], &connection, firstOffset: Self.unasked)
             #expect(second.map(\.nextOffset) == [10, 42])
             #expect(second.map(\.epoch) == [2, 2])
             #expect(
@@ -56,9 +56,9 @@ import Testing
             try database.execute("CREATE TABLE stored (n int)")
             let ledger = Self.ledger()
             var old = try database.connect()
-            let claims = try ledger.claim([0, 1, 2, 3], &old) { _ in 0 }
+            let claims = try ledger.claims([0, 1, 2, 3], &old) { _ in 0 }
             var new = try database.connect()
-            _ = try ledger.claim([1, 3], &new, firstOffset: Self.unasked)
+            _ = try ledger.claims([1, 3], &new, firstOffset: Self.unasked)
 
             let advances = claims.map { Advance(claim: $0, from: 0, to: 5) }
             #expect(throws: LedgerError.fenced(partitions: [1, 3])) { try Self.store(advances, of: ledger, &old) }
@@ -80,7 +80,7 @@ import Testing
             try database.execute("CREATE TABLE stored (n int)")
             let ledger = Self.ledger()
             var connection = try database.connect()
-            let claim = try ledger.claim([0], &connection) { _ in 0 }[0]
+            let claim = try ledger.claims([0], &connection) { _ in 0 }[0]
             try Self.store([Advance(claim: claim, from: 0, to: 5)], of: ledger, &connection)
             try connection.commit()
             for (from, to) in [(0, 5), (4, 9), (6, 9)] as [(Int64, Int64)] {
@@ -100,12 +100,12 @@ import Testing
             try database.execute("CREATE TABLE stored (n int)")
             let ledger = Self.ledger()
             var old = try database.connect()
-            let claim = try ledger.claim([0], &old) { _ in 0 }[0]
+            let claim = try ledger.claims([0], &old) { _ in 0 }[0]
             try Self.store([Advance(claim: claim, from: 0, to: 7)], of: ledger, &old)
 
             let next = Worker {
                 var new = try database.connect()
-                return try ledger.claim([0], &new, firstOffset: Self.unasked)[0]
+                return try ledger.claims([0], &new, firstOffset: Self.unasked)[0]
             }
             try database.awaitLockWaiters(1)
             #expect(!next.isOver)
@@ -121,10 +121,10 @@ import Testing
             try database.execute("CREATE TABLE stored (n int)")
             let ledger = Self.ledger()
             var connection = try database.connect()
-            let claim = try ledger.claim([0], &connection) { _ in 0 }[0]
+            let claim = try ledger.claims([0], &connection) { _ in 0 }[0]
             let zombie = Mutex<Worker<Void>?>(nil)
             // The claim has raised partition 0's epoch and not committed yet while it asks for partition 1's offset.
-            _ = try ledger.claim([0, 1], &connection) { _ in
+            _ = try ledger.claims([0, 1], &connection) { _ in
                 let worker = Worker {
                     var old = try database.connect()
                     try Self.store([Advance(claim: claim, from: 0, to: 7)], of: ledger, &old)
@@ -145,7 +145,7 @@ import Testing
         try await TestDatabase.run { database in
             let ledger = Self.ledger()
             var connection = try database.connect()
-            let claims = try ledger.claim([0, 1], &connection) { _ in 0 }
+            let claims = try ledger.claims([0, 1], &connection) { _ in 0 }
             var other = try database.connect()
             try other.begin()
             try other.execute("UPDATE offset_ledger SET updated_at = now() WHERE partition = 1")
@@ -166,9 +166,9 @@ import Testing
         try await TestDatabase.run { database in
             let ledger = Self.ledger()
             var connection = try database.connect()
-            _ = try ledger.claim([0], &connection) { _ in 4 }
+            _ = try ledger.claims([0], &connection) { _ in 4 }
             #expect(throws: Stop.self) {
-                _ = try ledger.claim([0, 1, 2], &connection) { partition in
+                _ = try ledger.claims([0, 1, 2], &connection) { partition in
                     if partition == 2 { throw Stop() }
                     return 0
                 }
@@ -182,25 +182,25 @@ import Testing
         try await TestDatabase.run { database in
             var connection = try database.connect()
             let old = Self.ledger(cluster: "old")
-            let claim = try old.claim([0], &connection) { _ in 0 }[0]
+            let claim = try old.claims([0], &connection) { _ in 0 }[0]
             try connection.begin()
             try old.advance([Advance(claim: claim, from: 0, to: 9)], &connection)
             try connection.commit()
 
             let refused = LedgerError.unknownCluster(reader: "reader", topic: "topic", cluster: "new")
             #expect(throws: refused) {
-                _ = try Self.ledger(cluster: "new").claim([0], &connection) { _ in 0 }
+                _ = try Self.ledger(cluster: "new").claims([0], &connection) { _ in 0 }
             }
             try connection.rollback()
             #expect(try database.value("SELECT count(*) FROM topic_log") == "1")
 
             let accepting = Self.ledger(cluster: "new", accepting: true)
-            let begun = try accepting.claim([0], &connection) { _ in 3 }[0]
+            let begun = try accepting.claims([0], &connection) { _ in 3 }[0]
             #expect((begun.log, begun.nextOffset, begun.epoch) == (2, 3, 1))
             // Known now, so it needs no permission any more; and neither does the old one.
             #expect(
-                try Self.ledger(cluster: "new").claim([0], &connection, firstOffset: Self.unasked)[0].nextOffset == 3)
-            let resumed = try old.claim([0], &connection, firstOffset: Self.unasked)[0]
+                try Self.ledger(cluster: "new").claims([0], &connection, firstOffset: Self.unasked)[0].nextOffset == 3)
+            let resumed = try old.claims([0], &connection, firstOffset: Self.unasked)[0]
             #expect((resumed.log, resumed.nextOffset, resumed.epoch) == (1, 9, 2))
             #expect(
                 try database.rows(
@@ -212,10 +212,10 @@ import Testing
     @Test func `a cluster that another reader knows is unknown to this one`() async throws {
         try await TestDatabase.run { database in
             var connection = try database.connect()
-            _ = try Self.ledger(cluster: "old").claim([0], &connection) { _ in 0 }
-            _ = try Self.ledger(reader: "other", cluster: "new").claim([0], &connection) { _ in 0 }
+            _ = try Self.ledger(cluster: "old").claims([0], &connection) { _ in 0 }
+            _ = try Self.ledger(reader: "other", cluster: "new").claims([0], &connection) { _ in 0 }
             #expect(throws: LedgerError.unknownCluster(reader: "reader", topic: "topic", cluster: "new")) {
-                _ = try Self.ledger(cluster: "new").claim([0], &connection) { _ in 0 }
+                _ = try Self.ledger(cluster: "new").claims([0], &connection) { _ in 0 }
             }
         }
     }
@@ -225,34 +225,34 @@ import Testing
             var connection = try database.connect()
             for partition in [2048, 5000, -1] as [Int32] {
                 #expect(throws: LedgerError.partitionOutOfRange(partition)) {
-                    _ = try Self.ledger().claim([0, partition], &connection) { _ in 0 }
+                    _ = try Self.ledger().claims([0, partition], &connection) { _ in 0 }
                 }
             }
             #expect(try database.value("SELECT count(*) FROM offset_ledger") == "0")
-            #expect(try Self.ledger().claim([2047], &connection) { _ in 0 }[0].partition == 2047)
+            #expect(try Self.ledger().claims([2047], &connection) { _ in 0 }[0].partition == 2047)
         }
     }
 
     @Test func `when all log numbers are taken, a new topic is refused and a known one goes on`() async throws {
         try await TestDatabase.run { database in
             var connection = try database.connect()
-            _ = try Self.ledger().claim([0], &connection) { _ in 0 }
+            _ = try Self.ledger().claims([0], &connection) { _ in 0 }
             try database.execute("INSERT INTO topic_log VALUES (4094, 'cluster', 'filler')")
-            let last = try Self.ledger(topic: "last").claim([0], &connection) { _ in 0 }[0]
+            let last = try Self.ledger(topic: "last").claims([0], &connection) { _ in 0 }[0]
             #expect(last.log == 4095)
             #expect(throws: LedgerError.tooManyLogs) {
-                _ = try Self.ledger(topic: "one more").claim([0], &connection) { _ in 0 }
+                _ = try Self.ledger(topic: "one more").claims([0], &connection) { _ in 0 }
             }
             try connection.rollback()
-            #expect(try Self.ledger().claim([0], &connection, firstOffset: Self.unasked)[0].epoch == 2)
+            #expect(try Self.ledger().claims([0], &connection, firstOffset: Self.unasked)[0].epoch == 2)
         }
     }
 
     @Test func `each reader has positions of its own in the same log`() async throws {
         try await TestDatabase.run { database in
             var connection = try database.connect()
-            let one = try Self.ledger(reader: "one").claim([0], &connection) { _ in 0 }[0]
-            let two = try Self.ledger(reader: "two").claim([0], &connection) { _ in 0 }[0]
+            let one = try Self.ledger(reader: "one").claims([0], &connection) { _ in 0 }[0]
+            let two = try Self.ledger(reader: "two").claims([0], &connection) { _ in 0 }[0]
             #expect(one == two)
             try connection.begin()
             try Self.ledger(reader: "one").advance([Advance(claim: one, from: 0, to: 5)], &connection)
@@ -268,7 +268,7 @@ import Testing
             let workers = (0..<8).map { _ in
                 Worker {
                     var connection = try database.connect()
-                    return try Self.ledger().claim([0, 1, 2], &connection) { Int64($0) }
+                    return try Self.ledger().claims([0, 1, 2], &connection) { Int64($0) }
                 }
             }
             let claims = try workers.map { try $0.value() }
@@ -284,9 +284,9 @@ import Testing
     @Test func `a new partition of a known topic begins at its first offset`() async throws {
         try await TestDatabase.run { database in
             var connection = try database.connect()
-            _ = try Self.ledger().claim([0, 1], &connection) { _ in 5 }
+            _ = try Self.ledger().claims([0, 1], &connection) { _ in 5 }
             let asked = Mutex<[Int32]>([])
-            let claims = try Self.ledger().claim([0, 1, 2], &connection) { partition in
+            let claims = try Self.ledger().claims([0, 1, 2], &connection) { partition in
                 asked.withLock { $0.append(partition) }
                 return 0
             }

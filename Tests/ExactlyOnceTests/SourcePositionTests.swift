@@ -21,7 +21,7 @@ import TradeModel
     private static func claim(
         _ connection: inout PostgresConnection, _ partitions: [Int32] = [0], of ledger: OffsetLedger = ledger()
     ) throws -> [Claim] {
-        try ledger.claim(partitions, &connection) { _ in 0 }
+        try ledger.claims(partitions, &connection) { _ in 0 }
     }
 
     private static func store(
@@ -134,7 +134,7 @@ import TradeModel
             let claim = try Self.claim(&connection)[0]
             let zombie = Mutex<Worker<Void>?>(nil)
             // The claim has raised partition 0's epoch and not committed yet while it asks for partition 1's offset.
-            _ = try Self.ledger().claim([0, 1], &connection) { _ in
+            _ = try Self.ledger().claims([0, 1], &connection) { _ in
                 let worker = Worker {
                     var old = try database.connect()
                     try Self.store([Advance(claim: claim, from: 0, to: 7, marks: [Self.mark("a", 7)])], &old)

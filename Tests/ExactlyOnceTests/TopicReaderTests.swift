@@ -136,7 +136,7 @@ import Testing
             try database.execute(OffsetBatch.table)
             var connection = try database.connect()
             let other = OffsetLedger(reader: "reader", topic: topic.name, cluster: "other", acceptsNewCluster: false)
-            _ = try other.claim([0], &connection) { _ in 0 }
+            _ = try other.claims([0], &connection) { _ in 0 }
             try topic.fill(count: 10)
             let reader = RunningReader(topic, database.readers)
             let cluster = try KafkaClient(settings: .client(bootstrapServers: topic.servers))

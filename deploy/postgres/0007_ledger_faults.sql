@@ -10,7 +10,9 @@ ALTER TABLE offset_ledger
     ADD COLUMN anchor        bigint,
     ADD COLUMN owner         text,
     ADD COLUMN owner_started timestamptz,
-    ADD COLUMN fault         text;
+    ADD COLUMN fault         text,
+    -- Row ids have room for no more.
+    ADD CHECK (next_offset <= 1::bigint << 40);
 
 COMMENT ON COLUMN topic_log.generation IS 'Rises when a reader begins anew in a topic that was made anew';
 COMMENT ON COLUMN offset_ledger.anchor IS 'Hash of the last record before next_offset: shows whether the log is still the same';

@@ -10,6 +10,8 @@ package struct Claim: Hashable, Sendable {
     package let epoch: Int64
     /// The offset of the next record to store.
     package let nextOffset: Int64
+    /// The fingerprint of the record before that, when it was this reader that stored it.
+    package internal(set) var anchor: UInt64? = nil
     /// How far each source has come in what is stored.
     package internal(set) var marks: [SourceMark] = []
 }
@@ -25,6 +27,31 @@ package struct Advance: Hashable, Sendable {
     package let claim: Claim
     package let from: Int64
     package let to: Int64
+    /// The fingerprint of the last of these records.
+    package var anchor: UInt64 = 0
     /// The marks that have risen in these records, each source once.
     package var marks: [SourceMark] = []
+}
+
+/// What claiming some partitions has brought.
+package struct ClaimAnswer: Sendable {
+    /// Those that can be read on.
+    package internal(set) var claims: [Claim] = []
+    /// Those that cannot, until somebody resets them.
+    package internal(set) var halted: [HaltedPartition] = []
+    /// The sessions of those who had claimed them before.
+    var formerOwners: [DatabaseSession] = []
+}
+
+/// A partition that is not read on, and why.
+package struct HaltedPartition: Hashable, Sendable {
+    package let partition: Int32
+    package let reason: String
+}
+
+/// A session of the database, told from all others of the same server process number.
+struct DatabaseSession: Hashable, Sendable {
+    let pid: Int64
+    /// As PostgreSQL writes it.
+    let started: String
 }

@@ -8,10 +8,6 @@ package enum LedgerError: Error, Hashable, Sendable {
     case tooManyLogs
     /// The partition is beyond what row ids have room for.
     case partitionOutOfRange(Int32)
-    /// The records of the partition from this offset on are gone.
-    case recordsGone(topic: String, partition: Int32, offset: Int64, reason: String)
-    /// The partition's next record is not the one that must come next.
-    case gap(topic: String, partition: Int32, expected: Int64, found: Int64)
 }
 
 extension LedgerError: CustomStringConvertible {
@@ -27,12 +23,6 @@ extension LedgerError: CustomStringConvertible {
             "the table topic_log is full: row ids have room for 4095 topics and clusters"
         case .partitionOutOfRange(let partition):
             "partition \(partition) cannot be stored: row ids have room for partitions 0 to 2047"
-        case .recordsGone(let topic, let partition, let offset, let reason):
-            "the records of \(topic) [\(partition)] from offset \(offset) on are gone (\(reason)): the topic's retention "
-                + "was shorter than this reader was away, or the topic was made anew; nothing was skipped silently"
-        case .gap(let topic, let partition, let expected, let found):
-            "\(topic) [\(partition)] goes on at offset \(found) where \(expected) must come: records are missing from the "
-                + "topic; nothing was skipped silently"
         }
     }
 }

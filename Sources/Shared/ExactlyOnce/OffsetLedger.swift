@@ -15,6 +15,9 @@ package struct OffsetLedger: Sendable {
     /// Whether a cluster that this reader has never seen may be begun, although it has rows from another.
     package let acceptsNewCluster: Bool
 
+    /// The process that claims, as `host:pid`, for those who look at the table.
+    let owner = ProcessName.current
+
     package init(reader: String, topic: String, cluster: String, acceptsNewCluster: Bool) {
         self.reader = reader
         self.topic = topic
@@ -25,31 +28,29 @@ package struct OffsetLedger: Sendable {
     /// Claims partitions, in a transaction of its own: raises their epochs and answers where to go on, and how far each
     /// source has come there.
     ///
-    /// It waits behind a transaction that is still committing, so what it answers is never out of date.
+    /// It waits behind a transaction that is still committing, so what it answers is never out of date; but not for long,
+    /// since that may be one that hangs.
     /// - Parameter firstOffset: asked for the log's first offset when a partition has never been claimed before.
-    /// - Throws: `PostgresError`, `LedgerError`, or what `firstOffset` throws.
+    /// - Throws: `PostgresError`, which `isLockTimeout` when a former owner holds a position; `LedgerError`, or what
+    ///   `firstOffset` throws.
     package func claim(
         _ partitions: [Int32], _ connection: inout PostgresConnection, firstOffset: (Int32) throws -> Int64
-    ) throws -> [Claim] {
+    ) throws -> ClaimAnswer {
         if let partition = partitions.first(where: { !RowID.partitions.contains($0) }) {
             throw LedgerError.partitionOutOfRange(partition)
         }
-        try connection.begin()
+        try connection.begin(limits: .claim)
         let log = try findLog(&connection)
-        var claims: [Claim] = []
+        var answer = ClaimAnswer()
         for partition in partitions.sorted() {
-            if let claim = try raiseEpoch(partition, log, &connection) {
-                claims.append(claim)
-            } else {
-                let start = try firstOffset(partition)
-                claims.append(try insert(partition, log, start, &connection))
-            }
+            if try raiseEpoch(partition, &answer, &connection) { continue }
+            try insert(partition, log, firstOffset: try firstOffset(partition), &answer, &connection)
         }
         // Only now, when nobody else can change them any more.
-        let marks = try marks(of: partitions, log, &connection)
+        let marks = try marks(of: answer.claims, &connection)
         try connection.commit()
-        for index in claims.indices { claims[index].marks = marks[claims[index].partition] ?? [] }
-        return claims
+        for index in answer.claims.indices { answer.claims[index].marks = marks[answer.claims[index].partition] ?? [] }
+        return answer
     }
 
     /// Moves the positions on, and the sources' marks of those that move, as the last statement of the transaction that
@@ -72,9 +73,9 @@ package struct OffsetLedger: Sendable {
         let result = try connection.query(
             """
             WITH mine AS (
-                SELECT ledger.log_id, ledger.partition, batch.next
-                FROM unnest($2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
-                    AS batch (log_id, partition, epoch, first, next)
+                SELECT ledger.log_id, ledger.partition, batch.next, batch.anchor
+                FROM unnest($2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $10::bigint[])
+                    AS batch (log_id, partition, epoch, first, next, anchor)
                 JOIN offset_ledger AS ledger ON ledger.reader = $1 AND ledger.log_id = batch.log_id
                     AND ledger.partition = batch.partition
                     AND ledger.epoch = batch.epoch AND ledger.next_offset = batch.first
@@ -82,7 +83,7 @@ package struct OffsetLedger: Sendable {
                 FOR NO KEY UPDATE OF ledger
             ), moved AS (
                 UPDATE offset_ledger AS ledger
-                SET next_offset = mine.next, updated_at = clock_timestamp()
+                SET next_offset = mine.next, anchor = mine.anchor, updated_at = clock_timestamp()
                 FROM mine
                 WHERE ledger.reader = $1 AND ledger.log_id = mine.log_id AND ledger.partition = mine.partition
                 RETURNING ledger.log_id, ledger.partition
@@ -100,6 +101,7 @@ package struct OffsetLedger: Sendable {
                 .text(reader), Self.array(ordered.map(\.claim.log)), Self.array(ordered.map(\.claim.partition)),
                 Self.array(ordered.map(\.claim.epoch)), Self.array(ordered.map(\.from)), Self.array(ordered.map(\.to)),
                 Self.array(partitions), .array(sources), Self.array(sequences),
+                Self.array(ordered.map { Int64(bitPattern: $0.anchor) }),
             ])
         guard result.rowCount == ordered.count else {
             let moved = Set((0..<result.rowCount).compactMap { result.int64($0, 0) })
@@ -108,86 +110,74 @@ package struct OffsetLedger: Sendable {
         }
     }
 
-    private static func array(_ numbers: [some BinaryInteger]) -> PostgresParameter {
+    static func array(_ numbers: [some BinaryInteger]) -> PostgresParameter {
         .text("{\(numbers.map { "\($0)" }.joined(separator: ","))}")
     }
 
-    private func findLog(_ connection: inout PostgresConnection) throws -> Int32 {
-        if let log = try knownLog(&connection), try hasPositions(log: log, &connection) { return log }
-        // Rare, so one at a time: the first claim in a cluster makes the log's number, or sees another's.
-        try connection.execute("SELECT pg_advisory_xact_lock(hashtext('tickstream.topic_log'))")
-        let readsElsewhere = try connection.query(
-            """
-            SELECT 1 FROM offset_ledger JOIN topic_log USING (log_id)
-            WHERE reader = $1 AND topic = $2 AND cluster_id <> $3
-                AND NOT EXISTS (SELECT 1 FROM offset_ledger JOIN topic_log USING (log_id)
-                                WHERE reader = $1 AND topic = $2 AND cluster_id = $3)
-            LIMIT 1
-            """, parameters: [.text(reader), .text(topic), .text(cluster)])
-        if readsElsewhere.rowCount > 0, !acceptsNewCluster {
-            throw LedgerError.unknownCluster(reader: reader, topic: topic, cluster: cluster)
-        }
-        if let log = try knownLog(&connection) { return log }
-        let made = try connection.query(
-            """
-            INSERT INTO topic_log (log_id, cluster_id, topic)
-            SELECT coalesce(max(log_id), 0) + 1, $1, $2 FROM topic_log HAVING coalesce(max(log_id), 0) < 4095
-            RETURNING log_id
-            """, parameters: [.text(cluster), .text(topic)])
-        guard made.rowCount == 1, let log = made.int64(0, 0) else { throw LedgerError.tooManyLogs }
-        return Int32(log)
-    }
-
-    private func knownLog(_ connection: inout PostgresConnection) throws -> Int32? {
-        let known = try connection.query(
-            "SELECT log_id FROM topic_log WHERE cluster_id = $1 AND topic = $2",
-            parameters: [.text(cluster), .text(topic)])
-        return known.rowCount == 0 ? nil : known.int64(0, 0).map { Int32($0) }
-    }
-
-    private func hasPositions(log: Int32, _ connection: inout PostgresConnection) throws -> Bool {
-        let found = try connection.query(
-            "SELECT 1 FROM offset_ledger WHERE reader = $1 AND log_id = $2 LIMIT 1",
-            parameters: [.text(reader), .integer(Int64(log))])
-        return found.rowCount > 0
-    }
+    // MARK: Parts of a claim
 
     private func raiseEpoch(
-        _ partition: Int32, _ log: Int32, _ connection: inout PostgresConnection
-    ) throws -> Claim? {
+        _ partition: Int32, _ answer: inout ClaimAnswer, _ connection: inout PostgresConnection
+    ) throws -> Bool {
         let result = try connection.query(
             """
-            UPDATE offset_ledger
-            SET epoch = epoch + 1, owner_pid = pg_backend_pid(), updated_at = clock_timestamp()
-            WHERE reader = $1 AND log_id = $2 AND partition = $3
-            RETURNING epoch, next_offset
-            """, parameters: [.text(reader), .integer(Int64(log)), .integer(Int64(partition))])
-        return result.rowCount == 0 ? nil : Self.claim(partition, log, result)
+            WITH former AS (
+                SELECT ledger.log_id, ledger.owner_pid, ledger.owner_started
+                FROM offset_ledger AS ledger JOIN topic_log AS log USING (log_id)
+                WHERE ledger.reader = $1 AND log.cluster_id = $2 AND log.topic = $3 AND ledger.partition = $4
+                ORDER BY log.generation DESC LIMIT 1
+                FOR NO KEY UPDATE OF ledger
+            )
+            UPDATE offset_ledger AS ledger
+            SET epoch = epoch + 1, owner = $5, owner_pid = pg_backend_pid(), owner_started = \(Self.sessionStart),
+                updated_at = clock_timestamp()
+            FROM former
+            WHERE ledger.reader = $1 AND ledger.log_id = former.log_id AND ledger.partition = $4
+            RETURNING ledger.log_id, epoch, next_offset, anchor, fault, former.owner_pid, former.owner_started
+            """,
+            parameters: [
+                .text(reader), .text(cluster), .text(topic), .integer(Int64(partition)), .text(owner),
+            ])
+        guard result.rowCount == 1 else { return false }
+        answer.add(partition, result)
+        if let started = result.string(0, 6) {
+            answer.formerOwners.append(DatabaseSession(pid: result.int64(0, 5)!, started: started))
+        }
+        return true
     }
 
     private func insert(
-        _ partition: Int32, _ log: Int32, _ start: Int64, _ connection: inout PostgresConnection
-    ) throws -> Claim {
+        _ partition: Int32, _ log: Int32, firstOffset: Int64, _ answer: inout ClaimAnswer,
+        _ connection: inout PostgresConnection
+    ) throws {
         let result = try connection.query(
             """
-            INSERT INTO offset_ledger AS ledger (reader, log_id, partition, epoch, next_offset, owner_pid)
-            VALUES ($1, $2, $3, 1, $4, pg_backend_pid())
+            INSERT INTO offset_ledger AS ledger
+                (reader, log_id, partition, epoch, next_offset, owner, owner_pid, owner_started)
+            VALUES ($1, $2, $3, 1, $4, $5, pg_backend_pid(), \(Self.sessionStart))
             ON CONFLICT (reader, log_id, partition) DO UPDATE
-            SET epoch = ledger.epoch + 1, owner_pid = pg_backend_pid(), updated_at = clock_timestamp()
-            RETURNING epoch, next_offset
+            SET epoch = ledger.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid,
+                owner_started = excluded.owner_started, updated_at = clock_timestamp()
+            RETURNING log_id, epoch, next_offset, anchor, fault
             """,
-            parameters: [.text(reader), .integer(Int64(log)), .integer(Int64(partition)), .integer(start)])
-        return Self.claim(partition, log, result)
+            parameters: [
+                .text(reader), .integer(Int64(log)), .integer(Int64(partition)), .integer(firstOffset), .text(owner),
+            ])
+        answer.add(partition, result)
     }
 
+    private static let sessionStart = "(SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
+
     private func marks(
-        of partitions: [Int32], _ log: Int32, _ connection: inout PostgresConnection
+        of claims: [Claim], _ connection: inout PostgresConnection
     ) throws -> [Int32: [SourceMark]] {
         let rows = try connection.query(
             """
-            SELECT partition, source, sequence FROM source_position
-            WHERE reader = $1 AND log_id = $2 AND partition = ANY ($3::int[])
-            """, parameters: [.text(reader), .integer(Int64(log)), Self.array(partitions)])
+            SELECT partition, source, sequence
+            FROM source_position JOIN unnest($2::int[], $3::int[]) AS claim (log_id, partition) USING (log_id, partition)
+            WHERE reader = $1
+            """,
+            parameters: [.text(reader), Self.array(claims.map(\.log)), Self.array(claims.map(\.partition))])
         var marks: [Int32: [SourceMark]] = [:]
         for row in 0..<rows.rowCount {
             // No column is NULL; a name that is too long is none that a record can have.
@@ -197,9 +187,25 @@ package struct OffsetLedger: Sendable {
         }
         return marks
     }
+}
 
-    private static func claim(_ partition: Int32, _ log: Int32, _ row: borrowing PostgresResult) -> Claim {
-        // Both columns are NOT NULL.
-        Claim(partition: partition, log: log, epoch: row.int64(0, 0)!, nextOffset: row.int64(0, 1)!)
+extension ClaimAnswer {
+    /// Adds a row of log_id, epoch, next_offset, anchor and fault; the first three are NOT NULL.
+    fileprivate mutating func add(_ partition: Int32, _ row: borrowing PostgresResult) {
+        if let reason = row.string(0, 4) {
+            halted.append(HaltedPartition(partition: partition, reason: reason))
+        } else {
+            claims.append(
+                Claim(
+                    partition: partition, log: Int32(row.int64(0, 0)!), epoch: row.int64(0, 1)!,
+                    nextOffset: row.int64(0, 2)!, anchor: row.int64(0, 3).map { UInt64(bitPattern: $0) }))
+        }
     }
+}
+
+extension TransactionLimits {
+    /// A claim waits for others' locks for a moment only: they may be those of an owner that hangs.
+    static let claim = TransactionLimits(statement: .seconds(60), lock: .seconds(2), idle: .seconds(60))
+    /// A server that hangs, a lock that is never released and a client that stalls must all end by themselves.
+    static let batch = TransactionLimits(statement: .seconds(60), lock: .seconds(30), idle: .seconds(60))
 }

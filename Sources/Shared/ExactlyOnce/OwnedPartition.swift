@@ -1,32 +1,89 @@
+import Kafka
 import ServiceKit
+import TradeModel
 
 /// A partition that this member owns, and how far it has been read.
 struct OwnedPartition {
     let claim: Claim
-    /// The offset that the next record must have.
-    var expected: Int64
+    /// The offset that the next record must have; `none` while there is no such record.
+    private(set) var expected: Int64
     /// How far its sources have come: as far as is stored when it is claimed, then ahead of that like `expected`.
     var marks: SourceMarks
     /// What the ledger says, for those who watch.
     let position: Gauge
+    /// Why no more of it is taken in.
+    private(set) var fault: LogFault?
+    /// Behind what has been read.
+    private var readTo: Int64
     /// Where the batch that is being filled begins.
     private var batchStart: Int64
+    /// The fingerprint of the last record; before the first, of the one that must stand before it.
+    private var anchor: UInt64
+
+    /// An offset that no record has.
+    private static var none: Int64 { -1 }
 
     init(_ claim: Claim, position: Gauge) {
         self.claim = claim
         self.position = position
-        expected = claim.nextOffset
+        // What was stored last is read again and compared, before anything else is taken in.
+        expected = claim.anchor == nil ? claim.nextOffset : Self.none
+        readTo = claim.nextOffset
         batchStart = claim.nextOffset
+        anchor = claim.anchor ?? 0
         marks = SourceMarks(claim.marks)
         position.set(claim.nextOffset)
     }
 
+    /// Where reading begins, or goes on.
+    var readFrom: Int64 { expected == Self.none ? claim.nextOffset - 1 : readTo }
+
+    /// The record that was expected has been taken in.
+    @inline(__always)
+    mutating func advance(past record: borrowing KafkaRecord) {
+        expected += 1
+        readTo = expected
+        anchor = Self.fingerprint(of: record)
+    }
+
+    /// Judges a record that is not the expected one.
+    /// - Returns: whether it is to be taken in all the same.
+    mutating func judge(_ record: borrowing KafkaRecord) -> Bool {
+        guard fault == nil else { return false }
+        let isConfirming = expected == Self.none
+        if isConfirming, record.offset == claim.nextOffset - 1 {
+            guard Self.fingerprint(of: record) == anchor else {
+                fault = .otherRecord
+                return false
+            }
+            expected = claim.nextOffset
+            return false
+        }
+        if isConfirming, record.offset == claim.nextOffset {
+            // What was stored last has just left the log.
+            expected = claim.nextOffset
+            return true
+        }
+        fault = .missing(found: record.offset)
+        expected = Self.none
+        return false
+    }
+
+    /// Where a fault was found.
+    var faultPosition: Int64 { readTo }
+
     /// What the batch that is being filled has of this partition; the next one begins behind it. Nil when it has nothing.
     mutating func takeAdvance() -> (advance: Advance, resends: [Resends])? {
-        guard expected > batchStart else { return nil }
+        guard readTo > batchStart else { return nil }
         let changes = marks.takeChanges()
-        let advance = Advance(claim: claim, from: batchStart, to: expected, marks: changes.risen)
-        batchStart = expected
+        let advance = Advance(claim: claim, from: batchStart, to: readTo, anchor: anchor, marks: changes.risen)
+        batchStart = readTo
         return (advance, changes.resends)
+    }
+
+    static func fingerprint(of record: borrowing KafkaRecord) -> UInt64 {
+        var fingerprint = Fingerprint()
+        fingerprint.add(record.value)
+        return fingerprint.value
     }
 }

@@ -29,6 +29,7 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
     }
 
     package func run(until shutdown: ShutdownSignal) throws {
+        guard try awaitSchema(until: shutdown) else { return }
         let consumer = try KafkaConsumer(settings: configuration.kafka, events: KafkaEvents(logger: logger))
         guard let cluster = try consumer.clusterID(until: shutdown, logger: logger) else { return }
         warnOfEmbeddedBroker(cluster: cluster, logger: logger)
@@ -38,15 +39,18 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
         let topic = configuration.topic
         let writer = TransactionalWriter<Batch>(
             ledger: ledger, database: configuration.database, logger: logger, commitTime: metrics.commitTime,
-            firstOffset: {
-                try consumer.watermarks(TopicPartition(topic: topic, partition: $0), timeout: .seconds(10)).low
+            watermarks: {
+                try consumer.watermarks(TopicPartition(topic: topic, partition: $0), timeout: .seconds(10))
             },
             onFinished: { consumer.wake() })
         writer.start()
         defer { writer.stop() }
+        let logs = LogWatch(consumer: consumer, topic: topic, metrics: metrics)
+        logs.start()
+        defer { logs.stop() }
         shutdown.onRequest { consumer.wake() }
         var reading = Reading(
-            consumer: consumer, writer: writer, configuration: configuration, logger: logger, metrics: metrics,
+            consumer: consumer, writer: writer, logs: logs, configuration: configuration, logger: logger, metrics: metrics,
             shutdown: shutdown, batches: (makeBatch(), makeBatch()))
         try consumer.subscribe(topics: [topic])
         logger.info(
@@ -57,5 +61,24 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
             logger.warning("the consumer group was not left in time; its other members take over a little later")
         }
         try result.get()
+    }
+
+    /// Waits for a database with the schema that this program was built for.
+    /// - Returns: false when asked to stop meanwhile.
+    /// - Throws: what waiting does not mend.
+    private func awaitSchema(until shutdown: ShutdownSignal) throws -> Bool {
+        let isStopping = ConditionLock(false)
+        shutdown.onRequest { isStopping.withLock { $0 = true } }
+        while !shutdown.isRequested {
+            do {
+                try requireSchema(of: configuration.database)
+                return true
+            } catch let error as PostgresError {
+                guard error.isRetriable else { throw error }
+                logger.warning("waiting for the database", ["error": "\(error)"])
+            }
+            _ = isStopping.wait(for: .seconds(1)) { $0 ? true : nil }
+        }
+        return false
     }
 }

@@ -1,5 +1,6 @@
 import Kafka
 import Postgres
+import TradeModel
 
 /// What a reader gathers from the topic and stores in one transaction.
 ///
@@ -11,6 +12,9 @@ package protocol TransactionalBatch: AnyObject, SendableMetatype {
     ///   - id: the row id of the record's origin.
     ///   - marks: those of the record's partition; what they do not admit has been stored before, and is left out.
     func append(_ record: borrowing KafkaRecord, id: Int64, marks: inout SourceMarks)
+
+    /// Takes in one record that must not be stored as what it is, because the database refuses it.
+    func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason)
 
     /// Whether there is room for more.
     var isFull: Bool { get }

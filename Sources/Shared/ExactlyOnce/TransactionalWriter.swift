@@ -9,8 +9,18 @@ import Synchronization
 /// claimed anew, and read anew from the topic.
 final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
     enum Job {
-        case claim([Int32])
+        case claim(ClaimRequest)
         case store(Stored)
+        /// To ask which of these partitions are still halted.
+        case recheck([Int32])
+    }
+
+    /// What to claim, and the faults to write down before.
+    struct ClaimRequest {
+        typealias Fault = (claim: Claim, position: Int64, fault: LogFault)
+
+        let partitions: [Int32]
+        let faults: [Fault]
     }
 
     /// A batch on its way, with the positions that move with it, and what it left out.
@@ -20,18 +30,24 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         let batch: Batch
         let advances: [Advance]
         let resends: [Resent]
+
+        var recordCount: Int { advances.reduce(0) { $0 + Int($1.to - $1.from) } }
     }
 
     enum Outcome {
-        case claimed([Claim])
+        case claimed(ClaimAnswer)
         case stored(Stored)
+        case halted(Set<Int32>)
         /// What went wrong, and the batch that was not stored.
         case failed(any Error, Stored?)
+        /// A claim was not wanted any more.
+        case abandoned
     }
 
     private struct Exchange {
         var job: Job?
         var outcome: Outcome?
+        var isAbandoned = false
         var isStopping = false
     }
 
@@ -39,24 +55,25 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
     private let finished = Atomic(false)
     private let ledger: OffsetLedger
     private let database: PostgresConfiguration
-    private let firstOffset: @Sendable (Int32) throws -> Int64
+    private let watermarks: @Sendable (Int32) throws -> (low: Int64, high: Int64)
     private let onFinished: @Sendable () -> Void
     private let logger: Logger
     private let commitTime: ServiceKit.Histogram
 
     /// Makes the writer; `start` gives it its thread.
     /// - Parameters:
-    ///   - firstOffset: the first offset of a partition that was never claimed before.
+    ///   - watermarks: a partition's first offset, and the one behind its last record.
     ///   - onFinished: called on the writer's thread after each job, to wake the reading thread.
     init(
         ledger: OffsetLedger, database: PostgresConfiguration, logger: Logger, commitTime: ServiceKit.Histogram,
-        firstOffset: @escaping @Sendable (Int32) throws -> Int64, onFinished: @escaping @Sendable () -> Void
+        watermarks: @escaping @Sendable (Int32) throws -> (low: Int64, high: Int64),
+        onFinished: @escaping @Sendable () -> Void
     ) {
         self.ledger = ledger
         self.database = database
         self.logger = logger
         self.commitTime = commitTime
-        self.firstOffset = firstOffset
+        self.watermarks = watermarks
         self.onFinished = onFinished
     }
 
@@ -69,7 +86,15 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
 
     /// Hands over a job; the outcome of the last one must have been taken.
     func submit(_ job: sending Job) {
-        exchange.withLock { $0.job = job }
+        exchange.withLock {
+            $0.job = job
+            $0.isAbandoned = false
+        }
+    }
+
+    /// Ends a claim that is being tried again and again; it is not wanted any more.
+    func abandonClaim() {
+        exchange.withLock { $0.isAbandoned = true }
     }
 
     /// Waits for the outcome of the job under way; nil after the time given.
@@ -90,10 +115,9 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         while let job = nextJob() {
             let outcome: Outcome
             switch job {
-            case .claim(let partitions):
-                outcome = claim(partitions, &connection)
-            case .store(let stored):
-                outcome = store(stored, &connection)
+            case .claim(let request): outcome = claim(request, &connection)
+            case .store(let stored): outcome = store(stored, &connection)
+            case .recheck(let partitions): outcome = recheck(partitions, &connection)
             }
             exchange.withLock { exchange in
                 exchange.outcome = outcome
@@ -111,32 +135,11 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         }
     }
 
-    /// Claims until it succeeds: without the database there is nothing else to do.
-    private func claim(_ partitions: [Int32], _ connection: inout PostgresConnection?) -> Outcome {
-        var pause = Duration.milliseconds(100)
-        while true {
-            do {
-                return .claimed(
-                    try withConnection(&connection) { try ledger.claim(partitions, &$0, firstOffset: firstOffset) })
-            } catch {
-                let isRetriable =
-                    (error as? PostgresError)?.isRetriable ?? (error as? KafkaError)?.isRetriable ?? false
-                guard isRetriable else { return .failed(error, nil) }
-                logger.warning(
-                    "cannot claim partitions yet; trying again",
-                    ["error": "\(error)", "database": database.redactedDescription, "after": pause])
-                let isStopping = exchange.wait(for: pause) { $0.isStopping ? true : nil }
-                if isStopping != nil { return .failed(error, nil) }
-                pause = min(pause * 2, .seconds(5))
-            }
-        }
-    }
-
     private func store(_ stored: Stored, _ connection: inout PostgresConnection?) -> Outcome {
         let started = ContinuousClock.now
         do {
             try withConnection(&connection) { connection in
-                try connection.begin()
+                try connection.begin(limits: .batch)
                 try stored.batch.write(to: &connection)
                 // Last, so that a writer that freezes before it blocks nobody.
                 try ledger.advance(stored.advances, &connection)
@@ -155,24 +158,121 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         _ connection: inout PostgresConnection?, _ body: (inout PostgresConnection) throws -> Result
     ) throws -> Result {
         var current: PostgresConnection
-        if let open = connection.take() {
-            current = open
-        } else {
-            current = try PostgresConnection(database)
-            try prepare(&current)
-        }
+        if let open = connection.take() { current = open } else { current = try PostgresConnection(database) }
         let result = try body(&current)
         connection = consume current
         return result
     }
+}
 
-    /// A server that hangs, a lock that is never released and a client that stalls must all end by themselves.
-    private func prepare(_ connection: inout PostgresConnection) throws {
-        try connection.execute(
-            """
-            SET statement_timeout = '60s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';
-            SET TimeZone = 'UTC'
-            """)
+// MARK: - Claiming
+
+extension TransactionalWriter {
+    /// Claims until it succeeds: without the database there is nothing else to do.
+    private func claim(_ request: ClaimRequest, _ connection: inout PostgresConnection?) -> Outcome {
+        var pause = Duration.milliseconds(100)
+        while true {
+            do {
+                let answer = try withConnection(&connection) { try claim(request, connection: &$0) }
+                return answer.map { .claimed($0) } ?? .abandoned
+            } catch {
+                guard Self.isRetriable(error) else { return .failed(error, nil) }
+                logger.warning(
+                    "cannot claim partitions yet; trying again",
+                    ["error": "\(error)", "database": database.redactedDescription, "after": pause])
+                if isUnwanted(after: pause) { return .abandoned }
+                pause = min(pause * 2, .seconds(5))
+            }
+        }
+    }
+
+    private static func isRetriable(_ error: any Error) -> Bool {
+        switch error {
+        case let error as PostgresError: error.isRetriable
+        // A topic that is deleted and made anew in mid-run.
+        case let error as KafkaError: error.isRetriable || error.name.contains("UNKNOWN_")
+        default: false
+        }
+    }
+
+    /// Waits for so long, or until the claim is not wanted any more.
+    private func isUnwanted(after pause: Duration) -> Bool {
+        exchange.wait(for: pause) { $0.isStopping || $0.isAbandoned ? true : nil } ?? false
+    }
+
+    /// - Returns: nil when it is not wanted any more.
+    private func claim(_ request: ClaimRequest, connection: inout PostgresConnection) throws -> ClaimAnswer? {
+        for (claim, position, fault) in request.faults {
+            _ = try ledger.halt(claim, at: position, fault, &connection)
+        }
+        var answer: ClaimAnswer
+        do {
+            answer = try ledger.claim(request.partitions, &connection) { try watermarks($0).low }
+        } catch let error as PostgresError {
+            guard error.isLockTimeout else { throw error }
+            try connection.rollback()
+            endSessions(try ledger.owners(of: request.partitions, &connection), &connection)
+            throw error
+        }
+        endSessions(answer.formerOwners, &connection)
+        for claim in answer.claims {
+            switch try judge(claim) {
+            case .unwanted: return nil
+            case .sound(let hasAnchor): if !hasAnchor { answer.dropAnchor(of: claim) }
+            case .faulty(let fault):
+                answer.claims.removeAll { $0.partition == claim.partition }
+                if let halted = try ledger.halt(claim, at: claim.nextOffset, fault, &connection) {
+                    answer.halted.append(halted)
+                }
+            }
+        }
+        return answer
+    }
+
+    private func endSessions(_ sessions: [DatabaseSession], _ connection: inout PostgresConnection) {
+        do {
+            let count = try ledger.end(sessions, &connection)
+            guard count > 0 else { return }
+            logger.warning("ended sessions of a former owner that were still in a transaction", ["sessions": count])
+        } catch {
+            // Without that right, the new owner waits for the locks of the former.
+            logger.warning("cannot end the session of a former owner", ["error": "\(error)"])
+        }
+    }
+
+    private enum Judgement {
+        /// Whether the record before the position is still there.
+        case sound(hasAnchor: Bool)
+        case faulty(LogFault)
+        case unwanted
+    }
+
+    /// Holds a position against the log.
+    private func judge(_ claim: Claim) throws -> Judgement {
+        // A leader that was just elected may tell an older end for a moment.
+        for _ in 0..<6 {
+            let marks = try watermarks(claim.partition)
+            if claim.nextOffset < marks.low { return .faulty(.expired(first: marks.low)) }
+            if claim.nextOffset <= marks.high { return .sound(hasAnchor: claim.nextOffset > marks.low) }
+            if isUnwanted(after: .milliseconds(500)) { return .unwanted }
+        }
+        return .faulty(.shorter(end: try watermarks(claim.partition).high))
+    }
+
+    private func recheck(_ partitions: [Int32], _ connection: inout PostgresConnection?) -> Outcome {
+        do {
+            return .halted(try withConnection(&connection) { try ledger.halted(among: partitions, &$0) })
+        } catch {
+            logger.debug("cannot ask whether partitions are still halted", ["error": "\(error)"])
+            return .halted(Set(partitions))
+        }
+    }
+}
+
+extension ClaimAnswer {
+    fileprivate mutating func dropAnchor(of claim: Claim) {
+        guard let index = claims.firstIndex(where: { $0.partition == claim.partition }) else { return }
+        claims[index].anchor = nil
     }
 }
 

@@ -34,8 +34,12 @@ extension PostgresConnection {
     }
 
     /// Begins a transaction.
-    package mutating func begin(_ isolation: Isolation = .readCommitted) throws(PostgresError) {
-        try execute("BEGIN ISOLATION LEVEL \(isolation.rawValue)")
+    /// - Parameter limits: what its statements may take; nil leaves the session's. In the same round trip.
+    package mutating func begin(
+        _ isolation: Isolation = .readCommitted, limits: TransactionLimits? = nil
+    ) throws(PostgresError) {
+        let begin = "BEGIN ISOLATION LEVEL \(isolation.rawValue)"
+        try execute(limits.map { "\(begin); \($0.statements)" } ?? begin)
     }
 
     /// Commits.

@@ -48,11 +48,14 @@ package struct PostgresError: Error, Sendable {
         }
     }
 
-    /// Whether a value or a constraint is to blame (class 22 or 23): what a bad row causes, and a retry does not mend.
+    /// Whether a row is to blame, by a value, a constraint or its size (class 22, 23 or 54): a retry does not mend it.
     package var isDataError: Bool {
         guard let sqlState else { return false }
-        return sqlState.hasPrefix("22") || sqlState.hasPrefix("23")
+        return ["22", "23", "54"].contains(String(sqlState.prefix(2)))
     }
+
+    /// Whether somebody held a lock for longer than this transaction was to wait.
+    package var isLockTimeout: Bool { sqlState == "55P03" }
 
     /// Whether COMMIT rolled back, because a statement before it had failed: nothing was written.
     package var isCommitOfFailedTransaction: Bool { sqlState == Self.transactionRollback }

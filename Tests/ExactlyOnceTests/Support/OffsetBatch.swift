@@ -27,11 +27,13 @@ final class OffsetBatch: TransactionalBatch {
     }
 
     static let table = """
-        CREATE TABLE stored (partition int, record_offset bigint, id bigint, source text, sequence bigint)
+        CREATE TABLE stored (partition int, record_offset bigint, id bigint, source text, sequence bigint);
+        CREATE TABLE refused (partition int, record_offset bigint)
         """
 
     private let observer: Observer
     private var rows = CopyBuffer()
+    private var refused = CopyBuffer()
 
     init(_ observer: Observer) { self.observer = observer }
 
@@ -50,12 +52,23 @@ final class OffsetBatch: TransactionalBatch {
         rows.endRow()
     }
 
+    func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason) {
+        refused.beginRow(columns: 2)
+        refused.fields.int4(record.partition)
+        refused.fields.int8(record.offset)
+        refused.endRow()
+    }
+
     var isFull: Bool { rows.rowCount >= observer.capacity }
 
     func write(to connection: inout PostgresConnection) throws(PostgresError) {
         try connection.copyIn("COPY stored FROM STDIN (FORMAT binary)", rows: rows)
+        try connection.copyIn("COPY refused FROM STDIN (FORMAT binary)", rows: refused)
         if let interfere = observer.interference.withLock({ $0 }) { try interfere(&connection) }
     }
 
-    func reset() { rows.reset() }
+    func reset() {
+        rows.reset()
+        refused.reset()
+    }
 }
