@@ -25,7 +25,8 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func `the session of an owner that froze is ended where it holds keys or the position`(hasMoved: Bool) async throws {
+    func `the session of an owner that froze is ended where it holds keys or the position`(hasMoved: Bool) async throws
+    {
         let topic = try await TestTopic()
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
@@ -36,7 +37,7 @@ import Testing
             let reader = RunningReader(topic, database.readers)
             try database.awaitStored(10)
             // Not the thirty seconds of a lock's time-out.
-            #expect(ContinuousClock.now - start < .seconds(25))
+            #expect(ContinuousClock.now - start < .seconds(25), "\(reader.log)")
             #expect(throws: PostgresError.self) { try frozen.commit() }
             #expect(reader.count("ended sessions of a former owner") == 1)
             try reader.stop()

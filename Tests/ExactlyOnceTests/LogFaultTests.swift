@@ -29,7 +29,8 @@ import Testing
         }
     }
 
-    @Test func `a halted partition stays halted over restarts, and is read on by itself once it is reset`() async throws {
+    @Test func `a halted partition stays halted over restarts, and is read on by itself once it is reset`() async throws
+    {
         let topic = try await TestTopic(partitions: 2)
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)
@@ -175,10 +176,20 @@ import Testing
             let reader = RunningReader(topic, database.readers)
             try topic.send("a", 0..<20)
             try database.awaitPosition(40)
-            let admin = KafkaAdmin(try KafkaClient(settings: .client(bootstrapServers: topic.servers)))
+            let client = try KafkaClient(settings: .client(bootstrapServers: topic.servers))
+            let admin = KafkaAdmin(client)
             try admin.deleteTopic(topic.name)
             try eventually("the topic is made anew") {
-                (try? admin.createTopic(topic.name, partitions: 2, replication: 1)) != nil
+                try admin.createTopic(topic.name, partitions: 2, replication: 1) == .created
+            }
+            try eventually("the broker has the new one") {
+                (0..<Int32(2)).allSatisfy {
+                    let place = TopicPartition(topic: topic.name, partition: $0)
+                    return (try? client.watermarks(place, timeout: .seconds(5)).high) == 0
+                }
+            }
+            try eventually("the reader looks again") {
+                reader.count("claiming anew") > 0 || reader.count("revoked") > 0
             }
             try topic.send("b", 0..<records)
             try eventually("both partitions are halted") {
@@ -213,7 +224,8 @@ import Testing
 
     private static func awaitFault(_ words: String, partition: Int, _ database: TestDatabase) throws {
         try eventually("partition \(partition) is halted") {
-            try database.value("SELECT count(*) FROM offset_ledger WHERE fault IS NOT NULL AND partition = \(partition)")
+            try database.value(
+                "SELECT count(*) FROM offset_ledger WHERE fault IS NOT NULL AND partition = \(partition)")
                 == "1"
         }
         let fault = try database.value("SELECT fault FROM offset_ledger WHERE partition = \(partition)")

@@ -23,8 +23,9 @@ import Testing
             try reader.stop()
             #expect(
                 try database.rows("SELECT record_offset FROM refused ORDER BY 1") == poison.map { ["\($0)"] })
-            #expect(try database.value("SELECT count(*) || ' ' || count(DISTINCT record_offset) FROM stored")
-                == "\(100 - poison.count) \(100 - poison.count)")
+            #expect(
+                try database.value("SELECT count(*) || ' ' || count(DISTINCT record_offset) FROM stored")
+                    == "\(100 - poison.count) \(100 - poison.count)")
             #expect(reader.count("the database refuses a record") == poison.count)
         }
     }

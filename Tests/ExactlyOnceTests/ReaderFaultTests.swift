@@ -128,7 +128,9 @@ import Testing
         }
     }
 
-    @Test func `a database that refuses whatever comes ends the reader, and nothing of the batch is stored`() async throws {
+    @Test func `a database that refuses whatever comes ends the reader, and nothing of the batch is stored`()
+        async throws
+    {
         let topic = try await TestTopic()
         try await TestDatabase.run { database in
             try database.execute(OffsetBatch.table)

@@ -125,8 +125,8 @@ import Testing
             try database.awaitStored(count * 4)
             try second.stop()
             #expect(try database.verdict(count, partitions: 4) == "0 lost, 0 doubled")
-            #expect(first.metrics.recoveries.value == 0)
-            #expect(second.metrics.recoveries.value == 0)
+            #expect(first.metrics.recoveries.value == 0, "\(first.log)")
+            #expect(second.metrics.recoveries.value == 0, "\(second.log)")
         }
     }
 

@@ -54,4 +54,6 @@ struct DatabaseSession: Hashable, Sendable {
     let pid: Int64
     /// As PostgreSQL writes it.
     let started: String
+    /// When its transaction began; nil where that was not asked.
+    var transaction: String?
 }

@@ -15,17 +15,21 @@ package enum LogFault: Error, Hashable, Sendable {
         let reset = "consumer ledger reset --topic \(topic) --partition \(partition) --to"
         switch self {
         case .expired(let first):
-            return "\(place) begins at offset \(first), where \(position) must come: the records between are gone, since the "
+            return
+                "\(place) begins at offset \(first), where \(position) must come: the records between are gone, since the "
                 + "topic's retention was shorter than this reader was away, or they were deleted; "
                 + "'\(reset) \(first)' goes on behind them"
         case .shorter(let end):
-            return "\(place) ends at offset \(end), but the records before \(position) have been stored: the topic was made "
+            return
+                "\(place) ends at offset \(end), but the records before \(position) have been stored: the topic was made "
                 + "anew, or its log was cut; '\(reset) earliest' begins with what it holds now"
         case .otherRecord:
-            return "\(place) has another record at offset \(position - 1) than the one that was stored from there: the topic "
+            return
+                "\(place) has another record at offset \(position - 1) than the one that was stored from there: the topic "
                 + "was made anew; '\(reset) earliest' begins with what it holds now"
         case .missing(let found):
-            return "\(place) goes on at offset \(found), where \(position) must come: records are missing from the topic; "
+            return
+                "\(place) goes on at offset \(found), where \(position) must come: records are missing from the topic; "
                 + "'\(reset) \(found)' goes on behind them"
         }
     }

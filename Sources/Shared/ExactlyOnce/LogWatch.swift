@@ -8,6 +8,8 @@ final class LogWatch: Sendable {
     private struct State {
         /// Where the log of each partition ended when it was asked last.
         var ends: [Int32: Int64] = [:]
+        /// Those of which the broker has just told the end.
+        var told: Set<Int32> = []
         var isStopping = false
     }
 
@@ -36,7 +38,7 @@ final class LogWatch: Sendable {
     /// Looks at these partitions from now on, and at no others.
     func watch(_ partitions: [Int32]) {
         let former = state.withLock { state in
-            defer { state.ends = Dictionary(uniqueKeysWithValues: partitions.map { ($0, -1) }) }
+            defer { (state.ends, state.told) = (Dictionary(uniqueKeysWithValues: partitions.map { ($0, -1) }), []) }
             return state.ends.keys
         }
         // What somebody else reads lags with him.
@@ -46,6 +48,11 @@ final class LogWatch: Sendable {
     /// Whether a log has become shorter since this was asked last; cheap enough to ask in a loop.
     func takeDoubt() -> Bool {
         doubted.load(ordering: .relaxed) && doubted.exchange(false, ordering: .acquiring)
+    }
+
+    /// Whether a partition's log reaches beyond the offset given, as its broker has just told.
+    func reaches(beyond offset: Int64, _ partition: Int32) -> Bool {
+        state.withLock { $0.told.contains(partition) && $0.ends[partition, default: -1] > offset }
     }
 
     private func run() {
@@ -61,6 +68,7 @@ final class LogWatch: Sendable {
         do {
             end = try consumer.watermarks(TopicPartition(topic: topic, partition: partition), timeout: .seconds(5)).high
         } catch {
+            state.withLock { _ = $0.told.remove(partition) }
             // Kafka is away, which is no news here; or the topic is.
             if error.name.contains("UNKNOWN_") { doubt() }
             return
@@ -68,6 +76,7 @@ final class LogWatch: Sendable {
         let isShorter = state.withLock { state in
             guard let before = state.ends[partition] else { return false }
             state.ends[partition] = end
+            state.told.insert(partition)
             return end < before
         }
         metrics.lag(partition).set(max(0, end - metrics.nextOffset(partition).value))

@@ -14,11 +14,11 @@ struct OwnedPartition {
     /// Why no more of it is taken in.
     private(set) var fault: LogFault?
     /// Behind what has been read.
-    private var readTo: Int64
+    private(set) var readTo: Int64
     /// Where the batch that is being filled begins.
     private var batchStart: Int64
-    /// The fingerprint of the last record; before the first, of the one that must stand before it.
-    private var anchor: UInt64
+    /// The fingerprint of the record before `readTo`, where that is known.
+    private var anchor: UInt64?
 
     /// An offset that no record has.
     private static var none: Int64 { -1 }
@@ -27,16 +27,20 @@ struct OwnedPartition {
         self.claim = claim
         self.position = position
         // What was stored last is read again and compared, before anything else is taken in.
-        expected = claim.anchor == nil ? claim.nextOffset : Self.none
+        expected = claim.nextOffset
         readTo = claim.nextOffset
         batchStart = claim.nextOffset
-        anchor = claim.anchor ?? 0
+        anchor = claim.anchor
         marks = SourceMarks(claim.marks)
         position.set(claim.nextOffset)
     }
 
-    /// Where reading begins, or goes on.
-    var readFrom: Int64 { expected == Self.none ? claim.nextOffset - 1 : readTo }
+    /// Where reading begins, or goes on: what was read last is read again and compared, before anything else is taken in.
+    mutating func beginReading() -> Int64 {
+        guard anchor != nil, fault == nil else { return readTo }
+        expected = Self.none
+        return readTo - 1
+    }
 
     /// The record that was expected has been taken in.
     @inline(__always)
@@ -51,17 +55,17 @@ struct OwnedPartition {
     mutating func judge(_ record: borrowing KafkaRecord) -> Bool {
         guard fault == nil else { return false }
         let isConfirming = expected == Self.none
-        if isConfirming, record.offset == claim.nextOffset - 1 {
+        if isConfirming, record.offset == readTo - 1 {
             guard Self.fingerprint(of: record) == anchor else {
                 fault = .otherRecord
                 return false
             }
-            expected = claim.nextOffset
+            expected = readTo
             return false
         }
-        if isConfirming, record.offset == claim.nextOffset {
-            // What was stored last has just left the log.
-            expected = claim.nextOffset
+        if isConfirming, record.offset == readTo {
+            // What was read last has just left the log.
+            expected = readTo
             return true
         }
         fault = .missing(found: record.offset)
@@ -69,14 +73,11 @@ struct OwnedPartition {
         return false
     }
 
-    /// Where a fault was found.
-    var faultPosition: Int64 { readTo }
-
     /// What the batch that is being filled has of this partition; the next one begins behind it. Nil when it has nothing.
     mutating func takeAdvance() -> (advance: Advance, resends: [Resends])? {
         guard readTo > batchStart else { return nil }
         let changes = marks.takeChanges()
-        let advance = Advance(claim: claim, from: batchStart, to: readTo, anchor: anchor, marks: changes.risen)
+        let advance = Advance(claim: claim, from: batchStart, to: readTo, anchor: anchor ?? 0, marks: changes.risen)
         batchStart = readTo
         return (advance, changes.resends)
     }

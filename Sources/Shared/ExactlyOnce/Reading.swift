@@ -39,6 +39,9 @@ struct Reading<Batch: TransactionalBatch> {
     /// Whether nothing is fetched for now, although partitions are owned.
     private var isSuspended = false
     private var narrowing = Narrowing()
+    /// Whether no record has come since `quietSince`.
+    private var isQuiet = false
+    private var quietSince = ContinuousClock.now
 
     private var committed: [TopicPartition: Int64] = [:]
     private var lastGroupCommit = ContinuousClock.now
@@ -53,6 +56,8 @@ struct Reading<Batch: TransactionalBatch> {
     private let patience = Duration.seconds(5)
     /// How long reading waits for the writer before it turns to the group.
     private let suspendAfter = Duration.seconds(1)
+    /// How long no record may come although there are some.
+    private let stallAfter = Duration.seconds(15)
     /// How often it is asked whether somebody has reset what is halted.
     private let recheckInterval = Duration.seconds(2)
 
@@ -131,13 +136,27 @@ struct Reading<Batch: TransactionalBatch> {
         try assignOwned()
     }
 
-    private func assignOwned() throws {
+    private mutating func assignOwned() throws {
         var offsets: [TopicPartition: Int64] = [:]
-        for partition in owned {
-            offsets[TopicPartition(topic: configuration.topic, partition: partition.claim.partition)] =
-                partition.readFrom
+        for place in owned.indices {
+            let partition = TopicPartition(topic: configuration.topic, partition: owned[place].claim.partition)
+            offsets[partition] = owned[place].beginReading()
         }
+        quietSince = .now
         try consumer.assign(offsets)
+    }
+
+    /// There is nothing to read just now: unless the log says otherwise, and Kafka's client is the one that hangs.
+    private mutating func noteQuiet() throws {
+        guard !owned.isEmpty, !isSuspended else { return }
+        if !isQuiet {
+            isQuiet = true
+            quietSince = .now
+        }
+        guard ContinuousClock.now - quietSince >= stallAfter else { return }
+        let waiting = owned.filter { $0.fault == nil && logs.reaches(beyond: $0.readTo, $0.claim.partition) }
+        guard waiting.isEmpty else { throw ReaderStalled(partitions: waiting.map(\.claim.partition)) }
+        quietSince = .now
     }
 
     // MARK: Reading
@@ -147,8 +166,10 @@ struct Reading<Batch: TransactionalBatch> {
         var milliseconds = pollTime()
         for _ in 0..<Self.enough {
             switch consumer.poll(milliseconds: milliseconds) {
-            case .record(let record): try append(record)
-            case .nothing: return
+            case .record(let record):
+                try append(record)
+                isQuiet = false
+            case .nothing: return try noteQuiet()
             case .rebalance(let rebalance): return try handle(rebalance)
             case .failure(let error, _): return try handle(error)
             }
@@ -270,15 +291,14 @@ struct Reading<Batch: TransactionalBatch> {
     /// Stores what has been gathered, and waits for it, though not for ever.
     private mutating func flush() throws {
         let deadline = ContinuousClock.now + patience
-        try waitForBatch(until: deadline)
+        try waitForWriter(until: deadline)
         guard gathered > 0, !isWriterBusy, let next = spare else { return }
         submit(next)
-        try waitForBatch(until: deadline)
+        try waitForWriter(until: deadline)
     }
 
-    /// Waits until no batch is on its way any more.
-    private mutating func waitForBatch(until deadline: ContinuousClock.Instant) throws {
-        while spare == nil, ContinuousClock.now < deadline { try takeOutcome(within: .milliseconds(200)) }
+    private mutating func waitForWriter(until deadline: ContinuousClock.Instant) throws {
+        while isWriterBusy, ContinuousClock.now < deadline { try takeOutcome(within: .milliseconds(200)) }
     }
 
     // MARK: Owning
@@ -301,6 +321,8 @@ struct Reading<Batch: TransactionalBatch> {
                     "kafka.topic": configuration.topic, "kafka.partitions": Self.list(places.map(\.partition)),
                     "kafka.lost": "\(lost)",
                 ])
+            // A claim that came after those of the next owners would fence them.
+            abandonClaim()
             // Of lost partitions nothing more is stored; what is on its way already, the ledger decides.
             if !lost { try flush() }
             forgetAssignment()
@@ -314,7 +336,7 @@ struct Reading<Batch: TransactionalBatch> {
 
     private mutating func submitClaim() {
         let faults = owned.compactMap { partition in
-            partition.fault.map { (claim: partition.claim, position: partition.faultPosition, fault: $0) }
+            partition.fault.map { (claim: partition.claim, position: partition.readTo, fault: $0) }
         }
         forgetOwned()
         claimDue = nil
@@ -364,8 +386,12 @@ struct Reading<Batch: TransactionalBatch> {
         assigned = []
         note(halted: [])
         claimDue = nil
-        isClaimWanted = false
         isSuspended = false
+        abandonClaim()
+    }
+
+    private mutating func abandonClaim() {
+        isClaimWanted = false
         writer.abandonClaim()
     }
 
@@ -441,4 +467,9 @@ struct Reading<Batch: TransactionalBatch> {
         }
         committed = [:]
     }
+}
+
+/// There are records, and Kafka's client gives none: as librdkafka 2.0 does for ever when a topic was made anew under it.
+struct ReaderStalled: Error {
+    let partitions: [Int32]
 }

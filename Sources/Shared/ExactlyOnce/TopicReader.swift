@@ -30,15 +30,30 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
 
     package func run(until shutdown: ShutdownSignal) throws {
         guard try awaitSchema(until: shutdown) else { return }
+        while !shutdown.isRequested {
+            do {
+                try read(until: shutdown)
+            } catch let stalled as ReaderStalled {
+                metrics.recoveries.increment()
+                logger.warning(
+                    "Kafka's client gives no records although there are some; going on with a new one",
+                    ["kafka.topic": configuration.topic, "kafka.partitions": "\(stalled.partitions)"])
+            }
+        }
+    }
+
+    /// Reads with one client of Kafka's, until asked to stop.
+    /// - Throws: `ReaderStalled` when another client has to go on.
+    private func read(until shutdown: ShutdownSignal) throws {
         let consumer = try KafkaConsumer(settings: configuration.kafka, events: KafkaEvents(logger: logger))
         guard let cluster = try consumer.clusterID(until: shutdown, logger: logger) else { return }
         warnOfEmbeddedBroker(cluster: cluster, logger: logger)
-        let ledger = OffsetLedger(
-            reader: configuration.reader, topic: configuration.topic, cluster: cluster,
-            acceptsNewCluster: configuration.acceptsNewCluster)
         let topic = configuration.topic
         let writer = TransactionalWriter<Batch>(
-            ledger: ledger, database: configuration.database, logger: logger, commitTime: metrics.commitTime,
+            ledger: OffsetLedger(
+                reader: configuration.reader, topic: topic, cluster: cluster,
+                acceptsNewCluster: configuration.acceptsNewCluster),
+            database: configuration.database, logger: logger, commitTime: metrics.commitTime,
             watermarks: {
                 try consumer.watermarks(TopicPartition(topic: topic, partition: $0), timeout: .seconds(10))
             },
@@ -50,13 +65,14 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
         defer { logs.stop() }
         shutdown.onRequest { consumer.wake() }
         var reading = Reading(
-            consumer: consumer, writer: writer, logs: logs, configuration: configuration, logger: logger, metrics: metrics,
-            shutdown: shutdown, batches: (makeBatch(), makeBatch()))
+            consumer: consumer, writer: writer, logs: logs, configuration: configuration, logger: logger,
+            metrics: metrics, shutdown: shutdown, batches: (makeBatch(), makeBatch()))
         try consumer.subscribe(topics: [topic])
         logger.info(
             "reading",
             ["kafka.topic": topic, "kafka.cluster": cluster, "database": configuration.database.redactedDescription])
         let result = Result { try reading.loop() }
+        metrics.assignedPartitions.set(0)
         if !consumer.close(deadline: .seconds(5)) {
             logger.warning("the consumer group was not left in time; its other members take over a little later")
         }

@@ -112,11 +112,12 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
 
     private func run() {
         var connection: PostgresConnection?
+        var suspects: [DatabaseSession] = []
         while let job = nextJob() {
             let outcome: Outcome
             switch job {
-            case .claim(let request): outcome = claim(request, &connection)
-            case .store(let stored): outcome = store(stored, &connection)
+            case .claim(let request): outcome = claim(request, &suspects, &connection)
+            case .store(let stored): outcome = store(stored, &suspects, &connection)
             case .recheck(let partitions): outcome = recheck(partitions, &connection)
             }
             exchange.withLock { exchange in
@@ -135,11 +136,14 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         }
     }
 
-    private func store(_ stored: Stored, _ connection: inout PostgresConnection?) -> Outcome {
+    /// - Parameter suspects: sessions of former owners that may hold what this batch needs.
+    private func store(
+        _ stored: Stored, _ suspects: inout [DatabaseSession], _ connection: inout PostgresConnection?
+    ) -> Outcome {
         let started = ContinuousClock.now
         do {
             try withConnection(&connection) { connection in
-                try connection.begin(limits: .batch)
+                try connection.begin(limits: suspects.isEmpty ? .batch : .claim)
                 try stored.batch.write(to: &connection)
                 // Last, so that a writer that freezes before it blocks nobody.
                 try ledger.advance(stored.advances, &connection)
@@ -148,6 +152,7 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         } catch {
             return .failed(error, stored)
         }
+        suspects = []
         commitTime.observe(microseconds: (ContinuousClock.now - started).microseconds)
         return .stored(stored)
     }
@@ -169,11 +174,13 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
 
 extension TransactionalWriter {
     /// Claims until it succeeds: without the database there is nothing else to do.
-    private func claim(_ request: ClaimRequest, _ connection: inout PostgresConnection?) -> Outcome {
+    private func claim(
+        _ request: ClaimRequest, _ suspects: inout [DatabaseSession], _ connection: inout PostgresConnection?
+    ) -> Outcome {
         var pause = Duration.milliseconds(100)
         while true {
             do {
-                let answer = try withConnection(&connection) { try claim(request, connection: &$0) }
+                let answer = try withConnection(&connection) { try claim(request, &suspects, connection: &$0) }
                 return answer.map { .claimed($0) } ?? .abandoned
             } catch {
                 guard Self.isRetriable(error) else { return .failed(error, nil) }
@@ -201,7 +208,10 @@ extension TransactionalWriter {
     }
 
     /// - Returns: nil when it is not wanted any more.
-    private func claim(_ request: ClaimRequest, connection: inout PostgresConnection) throws -> ClaimAnswer? {
+    private func claim(
+        _ request: ClaimRequest, _ suspects: inout [DatabaseSession], connection: inout PostgresConnection
+    ) throws -> ClaimAnswer? {
+        end(&suspects, &connection)
         for (claim, position, fault) in request.faults {
             _ = try ledger.halt(claim, at: position, fault, &connection)
         }
@@ -211,27 +221,25 @@ extension TransactionalWriter {
         } catch let error as PostgresError {
             guard error.isLockTimeout else { throw error }
             try connection.rollback()
-            endSessions(try ledger.owners(of: request.partitions, &connection), &connection)
+            suspects = try ledger.busy(try ledger.owners(of: request.partitions, &connection), &connection)
             throw error
         }
-        endSessions(answer.formerOwners, &connection)
-        for claim in answer.claims {
-            switch try judge(claim) {
-            case .unwanted: return nil
-            case .sound(let hasAnchor): if !hasAnchor { answer.dropAnchor(of: claim) }
-            case .faulty(let fault):
-                answer.claims.removeAll { $0.partition == claim.partition }
-                if let halted = try ledger.halt(claim, at: claim.nextOffset, fault, &connection) {
-                    answer.halted.append(halted)
-                }
+        suspects = try ledger.busy(answer.formerOwners, &connection)
+        guard let faults = try judge(&answer) else { return nil }
+        for (claim, fault) in faults {
+            answer.claims.removeAll { $0.partition == claim.partition }
+            if let halted = try ledger.halt(claim, at: claim.nextOffset, fault, &connection) {
+                answer.halted.append(halted)
             }
         }
         return answer
     }
 
-    private func endSessions(_ sessions: [DatabaseSession], _ connection: inout PostgresConnection) {
+    /// Ends what is still in the transaction in which it was in the way.
+    private func end(_ suspects: inout [DatabaseSession], _ connection: inout PostgresConnection) {
+        defer { suspects = [] }
         do {
-            let count = try ledger.end(sessions, &connection)
+            let count = try ledger.end(suspects, &connection)
             guard count > 0 else { return }
             logger.warning("ended sessions of a former owner that were still in a transaction", ["sessions": count])
         } catch {
@@ -240,23 +248,29 @@ extension TransactionalWriter {
         }
     }
 
-    private enum Judgement {
-        /// Whether the record before the position is still there.
-        case sound(hasAnchor: Bool)
-        case faulty(LogFault)
-        case unwanted
-    }
-
-    /// Holds a position against the log.
-    private func judge(_ claim: Claim) throws -> Judgement {
+    /// Holds the positions against their logs.
+    /// - Returns: what is wrong; nil when the claim is not wanted any more.
+    private func judge(_ answer: inout ClaimAnswer) throws -> [(claim: Claim, fault: LogFault)]? {
+        var faults: [(claim: Claim, fault: LogFault)] = []
+        var seemShorter = Set(answer.claims.map(\.partition))
         // A leader that was just elected may tell an older end for a moment.
-        for _ in 0..<6 {
-            let marks = try watermarks(claim.partition)
-            if claim.nextOffset < marks.low { return .faulty(.expired(first: marks.low)) }
-            if claim.nextOffset <= marks.high { return .sound(hasAnchor: claim.nextOffset > marks.low) }
-            if isUnwanted(after: .milliseconds(500)) { return .unwanted }
+        for attempt in 1...6 {
+            for index in answer.claims.indices where seemShorter.contains(answer.claims[index].partition) {
+                let claim = answer.claims[index]
+                let marks = try watermarks(claim.partition)
+                if claim.nextOffset > marks.high {
+                    if attempt == 6 { faults.append((claim, .shorter(end: marks.high))) }
+                    continue
+                }
+                seemShorter.remove(claim.partition)
+                if claim.nextOffset < marks.low { faults.append((claim, .expired(first: marks.low))) }
+                // There is no record any more before the first.
+                if claim.nextOffset <= marks.low { answer.claims[index].anchor = nil }
+            }
+            if seemShorter.isEmpty || attempt == 6 { break }
+            if isUnwanted(after: .milliseconds(500)) { return nil }
         }
-        return .faulty(.shorter(end: try watermarks(claim.partition).high))
+        return faults
     }
 
     private func recheck(_ partitions: [Int32], _ connection: inout PostgresConnection?) -> Outcome {
@@ -266,13 +280,6 @@ extension TransactionalWriter {
             logger.debug("cannot ask whether partitions are still halted", ["error": "\(error)"])
             return .halted(Set(partitions))
         }
-    }
-}
-
-extension ClaimAnswer {
-    fileprivate mutating func dropAnchor(of claim: Claim) {
-        guard let index = claims.firstIndex(where: { $0.partition == claim.partition }) else { return }
-        claims[index].anchor = nil
     }
 }
 
