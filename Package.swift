@@ -67,6 +67,7 @@ let package = Package(
                 .embedInCode("0005_source_positions.sql"),
                 .embedInCode("0006_feed_gap.sql"),
                 .embedInCode("0007_ledger_faults.sql"),
+                .embedInCode("0008_daily_trades.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

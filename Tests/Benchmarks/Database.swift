@@ -26,6 +26,8 @@ final class Database {
         connectionString = server.connectionString()
         connection = try PostgresConnection(PostgresConfiguration(connectionString, applicationName: "bench"))
         _ = try Migrator.tickstream.migrate(&connection)
+        // The day of the workload's trades, as the consumer makes those of the time.
+        try connection.execute("SELECT tickstream_make_day('trade_data_finhub', '2026-01-05')")
     }
 
     /// Empties all tables and writes out what is in memory, so that each run begins the same.
@@ -61,7 +63,7 @@ final class Database {
 
     /// Writes a table's rows to a file, in COPY's binary format.
     func copyOut(_ table: String) async throws {
-        _ = try await psql("\\copy \(table) to '\(file(table))' (format binary)")
+        _ = try await psql("\\copy (select * from \(table)) to '\(file(table))' (format binary)")
     }
 
     /// Loads what `copyOut` wrote, by psql's `\copy`.

@@ -65,7 +65,7 @@ struct DatabaseQuery: Sendable {
     }
 
     /// What the KPI views answer, for their last full window only. A window counts as full a second after its end, when
-    /// its last trades have come through. The median is that of the latest 200 trades of each partition.
+    /// its last trades have come through. The median is that of a thousand trades of the last minute.
     private func readKPIs(
         _ connection: inout PostgresConnection, _ reading: inout DatabaseReading
     ) throws(PostgresError) {
@@ -88,14 +88,10 @@ struct DatabaseQuery: Sendable {
                    expected,
                    extract(epoch FROM span)::bigint,
                    (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM latest.process_time)) * 1000
-                    FROM offset_ledger JOIN topic_log USING (log_id)
-                    CROSS JOIN LATERAL (
-                        SELECT to_db, to_db - "timestamp" AS process_time FROM trade_data_finhub
-                        WHERE id >= (log_id::bigint << 51) + (partition::bigint << 40)
-                          AND id < (log_id::bigint << 51) + (partition::bigint << 40) + next_offset
-                        ORDER BY id DESC LIMIT 200) AS latest
-                    WHERE reader = 'consumer' AND cluster_id = $1 AND topic = $2
-                      AND latest.to_db > now() - interval '1 minute'),
+                    FROM (SELECT to_db - "timestamp" AS process_time
+                          FROM trade_data_finhub JOIN topic_log ON log_id = id >> 51
+                          WHERE cluster_id = $1 AND topic = $2 AND to_db > now() - interval '1 minute'
+                          LIMIT 1000) AS latest),
                    (SELECT count(*) FROM (SELECT FROM rejected_trade LIMIT \(StatusSnapshot.countedRejections)) AS counted)
             FROM threshold_values
             """, parameters: [.text(cluster), .text(topic)])
