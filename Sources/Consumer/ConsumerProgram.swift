@@ -8,13 +8,17 @@ private let group = Setting<String>(
     "consumer-group", default: "consumer",
     help: "The consumer group whose members share the partitions; with -events behind it, that of the feed's events.")
 
+private let retain = Setting<Retention?>(
+    "retain", default: "off",
+    help: "How long trades are kept, by the day of their own time: 30d, say; off keeps them for ever.")
+
 private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9102")
 
 /// The program's settings and commands.
 let consumerProgram = Program(
     name: "consumer",
     summary: "Writes every trade and every event of the feed exactly once from the topics into PostgreSQL.",
-    settings: TopicReaderOptions.all + [KafkaOptions.eventsTopic, group, monitoring],
+    settings: TopicReaderOptions.all + [KafkaOptions.eventsTopic, group, retain, monitoring],
     commands: [
         Program.Command("", "Read the topic and fill the tables, until SIGTERM.", run: consume),
         Program.Command(
@@ -38,9 +42,13 @@ private func consume(_ configuration: Configuration, _ logger: Logger) throws {
     let eventsReader = TopicReader(events, logger: logger, metrics: eventsMetrics) {
         FeedEventBatch(metrics: eventsRejections)
     }
+    let maintenance = MaintenanceService(
+        [DailyTable(name: "trade_data_finhub", retention: configuration[retain])],
+        database: try DatabaseOptions.configuration(configuration, applicationName: "consumer maintenance"),
+        metrics: metrics, logger: logger)
     // Ready is who stores trades: of several consumers, one has the events.
     try ServiceGroup(
-        [eventsReader, tradesReader], monitoringOn: configuration[monitoring], metrics: metrics,
+        [maintenance, eventsReader, tradesReader], monitoringOn: configuration[monitoring], metrics: metrics,
         health: tradesMetrics.health, logger: logger
     ).run()
 }

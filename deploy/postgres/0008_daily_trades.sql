@@ -44,8 +44,8 @@ COMMENT ON COLUMN trade_data_finhub.id IS 'The row''s origin: 12 bits of log_id,
 
 -- Partitions are made and dropped by these functions alone: they run as the schema's owner, so that who calls them needs no
 -- right to change it. They know any table that is partitioned by a timestamptz column and has a partition <table>_default;
--- the partition of a day is named <table>_YYYYMMDD. All of them wait for locks for 100 ms at most, since whoever comes
--- after them waits too.
+-- the partition of a day is named <table>_YYYYMMDD. All of them wait for locks for 200 ms at most, since whoever comes
+-- after them waits too: longer than a writer's transaction takes, and too short for its next ones to be missed.
 
 -- The column of whose days the table has partitions.
 CREATE FUNCTION tickstream_day_column(daily_table text) RETURNS name
@@ -69,20 +69,20 @@ CREATE FUNCTION tickstream_maintain() RETURNS boolean
 
 -- Locks relations in the order given, all or none, in short attempts: between these, whoever waits behind goes on.
 CREATE FUNCTION tickstream_lock(VARIADIC relations text[]) RETURNS void
-    LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
+    LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
 DECLARE
     wanted text;
 BEGIN
     SELECT string_agg('ONLY ' || quote_ident(relation), ', ' ORDER BY place) INTO wanted
     FROM unnest(relations) WITH ORDINALITY AS each (relation, place);
-    FOR attempt IN 1..20 LOOP
+    FOR attempt IN 1..5 LOOP
         BEGIN
             EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', wanted);
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
-            IF attempt = 20 THEN RAISE; END IF;
+            IF attempt = 5 THEN RAISE; END IF;
         END;
-        PERFORM pg_sleep(0.1 + 0.2 * random());
+        PERFORM pg_sleep(0.3 + 0.4 * random());
     END LOOP;
 END $$;
 
@@ -90,7 +90,7 @@ END $$;
 -- all in this transaction, so that at no time anyone sees a row twice, or not at all. Answers how many rows; NULL when the
 -- partition was there.
 CREATE FUNCTION tickstream_make_day(daily_table text, day date) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '100ms' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '200ms' SET timezone = 'UTC' AS $$
 DECLARE
     day_column   name := tickstream_day_column(daily_table);
     made         text := daily_table || to_char(day, '_YYYYMMDD');
@@ -114,7 +114,9 @@ BEGIN
     -- Most of the work, while others go on writing; what they write meanwhile is moved when they are kept out for a moment.
     EXECUTE move;
     GET DIAGNOSTICS early = ROW_COUNT;
-    PERFORM tickstream_lock(rest);
+    -- The table itself too: who waited at the default partition alone would go on with a list of the partitions that lacks
+    -- the new one. A reader would miss the rows that were moved, a writer would fail with a row of this day.
+    PERFORM tickstream_lock(daily_table, rest);
     EXECUTE move;
     GET DIAGNOSTICS late = ROW_COUNT;
     -- The constraint saves the look at each row.
@@ -126,7 +128,7 @@ END $$;
 
 -- Drops the partition of a day with all its rows. Answers whether there was one.
 CREATE FUNCTION tickstream_drop_day(daily_table text, day date) RETURNS boolean
-    LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '100ms' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '200ms' AS $$
 DECLARE
     dropped text := daily_table || to_char(day, '_YYYYMMDD');
 BEGIN
