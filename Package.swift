@@ -68,6 +68,7 @@ let package = Package(
                 .embedInCode("0006_feed_gap.sql"),
                 .embedInCode("0007_ledger_faults.sql"),
                 .embedInCode("0008_daily_trades.sql"),
+                .embedInCode("0009_ingest_batches.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

@@ -12,13 +12,19 @@ private let retain = Setting<Retention?>(
     "retain", default: "off",
     help: "How long trades are kept, by the day of their own time: 30d, say; off keeps them for ever.")
 
+private let retainBatches = Setting<Retention?>(
+    "retain-batches", default: "7d",
+    help:
+        "How long ingest_batch keeps what each transaction brought, and how long its trades took; off keeps it for ever."
+)
+
 private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9102")
 
 /// The program's settings and commands.
 let consumerProgram = Program(
     name: "consumer",
     summary: "Writes every trade and every event of the feed exactly once from the topics into PostgreSQL.",
-    settings: TopicReaderOptions.all + [KafkaOptions.eventsTopic, group, retain, monitoring],
+    settings: TopicReaderOptions.all + [KafkaOptions.eventsTopic, group, retain, retainBatches, monitoring],
     commands: [
         Program.Command("", "Read the topic and fill the tables, until SIGTERM.", run: consume),
         Program.Command(
@@ -43,7 +49,11 @@ private func consume(_ configuration: Configuration, _ logger: Logger) throws {
         FeedEventBatch(metrics: eventsRejections)
     }
     let maintenance = MaintenanceService(
-        [DailyTable(name: "trade_data_finhub", retention: configuration[retain])],
+        [
+            // A topic keeps a week unless told otherwise: that is what there may be to catch up with.
+            DailyTable(name: "trade_data_finhub", daysBehind: 7, retention: configuration[retain]),
+            DailyTable(name: "ingest_batch", daysBehind: 0, retention: configuration[retainBatches]),
+        ],
         database: try DatabaseOptions.configuration(configuration, applicationName: "consumer maintenance"),
         metrics: metrics, logger: logger)
     // Ready is who stores trades: of several consumers, one has the events.

@@ -15,6 +15,7 @@ final class TradeBatch: TransactionalBatch {
 
     private var trades = CopyBuffer(capacity: 1 << 20)
     private var rejected = RejectedRecords()
+    private var ingested = IngestBatches()
     private let metrics: ConsumerMetrics
 
     init(metrics: ConsumerMetrics) {
@@ -30,9 +31,15 @@ final class TradeBatch: TransactionalBatch {
         let bytes = record.value
         do throws(RejectionReason) {
             let parsed = try TradeRecord(json: bytes.bindMemory(to: UInt8.self).span)
-            guard try marks.admit(parsed.source, parsed.sequence, at: record.offset) else { return }
-            try trades.append(parsed, conditionsFrom: bytes, record, id: id)
+            guard try marks.admit(parsed.source, parsed.sequence, at: record.offset) else {
+                ingested.note(.resent, id: id, offset: record.offset)
+                return
+            }
+            let moments = IngestBatches.Moments(trade: parsed.trade.time, toKafka: parsed.toKafka, toConsumer: .now())
+            try trades.append(parsed, conditionsFrom: bytes, toConsumer: moments.toConsumer, record, id: id)
+            ingested.note(.stored(moments), id: id, offset: record.offset)
         } catch {
+            ingested.note(.rejected, id: id, offset: record.offset)
             rejected.append(record, id: id, error)
             metrics.rejected(error)
         }
@@ -44,9 +51,13 @@ final class TradeBatch: TransactionalBatch {
     }
 
     func write(to connection: inout PostgresConnection) throws(PostgresError) {
+        let toDB = Timestamp.now()
+        let ingest = ingested.statement(toDB: toDB)
         if trades.rowCount > 0 {
-            try trades.stamp(microsecondsSince1970: Timestamp.now().microseconds)
-            try connection.copyIn(Self.copyTrades, rows: trades)
+            try trades.stamp(microsecondsSince1970: toDB.microseconds)
+            try connection.copyIn(ingest + Self.copyTrades, rows: trades)
+        } else if !ingest.isEmpty {
+            try connection.execute(ingest)
         }
         try rejected.write(to: &connection)
     }
@@ -54,6 +65,7 @@ final class TradeBatch: TransactionalBatch {
     func reset() {
         trades.reset()
         rejected.reset()
+        ingested.reset()
     }
 
     private static let copyTrades = """
@@ -67,8 +79,8 @@ extension CopyBuffer {
     ///
     /// On the buffer itself, so that the batch is accessed once a row instead of once a field.
     fileprivate mutating func append(
-        _ parsed: borrowing TradeRecord, conditionsFrom bytes: UnsafeRawBufferPointer, _ record: borrowing KafkaRecord,
-        id: Int64
+        _ parsed: borrowing TradeRecord, conditionsFrom bytes: UnsafeRawBufferPointer, toConsumer: Timestamp,
+        _ record: borrowing KafkaRecord, id: Int64
     ) throws(RejectionReason) {
         beginRow(columns: 14)
         do throws(PostgresError) {
@@ -83,7 +95,7 @@ extension CopyBuffer {
                 fields.bytes(parsed.trade.conditions.bytes(in: bytes))
             }
             try fields.timestamptz(parsed.toKafka)
-            try fields.timestamptz(Timestamp.now())
+            try fields.timestamptz(toConsumer)
             stampedTimestamptz()
             fields.int4(record.partition)
             fields.int8(record.offset)

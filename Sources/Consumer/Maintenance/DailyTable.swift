@@ -12,6 +12,8 @@ struct DailyTable: Sendable {
     }
 
     let name: String
+    /// How many days back there are partitions whatever comes.
+    let daysBehind: Int
     /// How long rows are kept; nil means for ever.
     let retention: Retention?
 

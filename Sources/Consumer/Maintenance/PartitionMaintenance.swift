@@ -4,9 +4,8 @@ import TradeModel
 
 /// Keeps the partitions of one table: made ahead, made for late days, and dropped when their time is over.
 struct PartitionMaintenance: Sendable {
-    /// Days that have a partition whatever comes: a topic keeps a week unless told otherwise, so that is what a reader may
-    /// have to catch up with, and three days ahead bridge a weekend on which no partition could be made.
-    static let daysMadeAround = -7...3
+    /// Days that have a partition ahead: they bridge a weekend on which none could be made.
+    static let daysAhead = 3
     /// Another day gets a partition when it has so many rows; a stray time does not.
     static let rowsWorthAPartition = 10_000
     /// More rows than this are not moved, since that is one transaction: they stay in the default partition.
@@ -31,9 +30,9 @@ struct PartitionMaintenance: Sendable {
     /// - Throws: `AnotherMaintains`; `PostgresError`, after which what is left is done next time.
     mutating func run(today: Int, _ connection: inout PostgresConnection) throws {
         let oldest = table.retention.map { today - $0.days } ?? .min
-        let newest = today + Self.daysMadeAround.upperBound
+        let newest = today + Self.daysAhead
         var state = try table.state(&connection)
-        let missing = (max(oldest, today + Self.daysMadeAround.lowerBound)...newest).filter {
+        let missing = (max(oldest, today - table.daysBehind)...newest).filter {
             state.partitions[$0] == nil
         }
         if !missing.isEmpty || isLookDue(state, today) {

@@ -42,12 +42,17 @@ package struct CopyStream: ~Copyable {
 extension PostgresConnection {
     /// Executes a `COPY … FROM STDIN`, sends what `body` sends, and returns the number of rows the server counted.
     ///
+    /// Other statements may stand before it, each with its `;`: they cost no round trip of their own.
     /// - Throws: the error of `body`, after which the server was told to drop everything; otherwise the server's.
     package mutating func copyIn(
         _ sql: String, _ body: (inout CopyStream) throws(PostgresError) -> Void
     ) throws(PostgresError) -> Int {
         try sent(PQsendQuery(handle, sql))
-        let answer = PQgetResult(handle)
+        var answer = PQgetResult(handle)
+        while PQresultStatus(answer) == PGRES_COMMAND_OK, let next = PQgetResult(handle) {
+            PQclear(answer)
+            answer = next
+        }
         guard PQresultStatus(answer) == PGRES_COPY_IN else {
             _ = try finish(from: answer)
             throw PostgresError(message: "copyIn was given a statement that is no COPY FROM STDIN")

@@ -14,7 +14,7 @@ extension PartitionMaintenance {
         _ table: String = "trade_data_finhub", keeping days: Int? = nil, metrics: MetricsRegistry = MetricsRegistry()
     ) -> PartitionMaintenance {
         PartitionMaintenance(
-            DailyTable(name: table, retention: days.map { Retention(days: $0) }),
+            DailyTable(name: table, daysBehind: 7, retention: days.map { Retention(days: $0) }),
             logger: Logger(label: "tests", output: { _ in }),
             metrics: MaintenanceMetrics(metrics, table: table))
     }

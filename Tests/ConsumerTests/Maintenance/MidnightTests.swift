@@ -13,7 +13,7 @@ import TradeModel
     /// Each goes further than partitions were made ahead, as if no maintainer had been there: rows of the new day begin in
     /// the default partition, and are moved while more of them come.
     private static let midnights = 8
-    private static let daysAMidnight = PartitionMaintenance.daysMadeAround.upperBound + 1
+    private static let daysAMidnight = PartitionMaintenance.daysAhead + 1
 
     @Test func `while days are made and dropped, no writer fails or waits, and each row is seen once`() async throws {
         let database = try await TestDatabase()
