@@ -111,8 +111,8 @@ let package = Package(
         tests(
             "ConsumerTests",
             [
-                "Consumer", "ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "DatabaseTestSupport",
-                "KafkaTestSupport",
+                "Consumer", "ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "Migrations",
+                "DatabaseTestSupport", "KafkaTestSupport",
             ]),
         tests(
             "KPIServiceTests",

@@ -34,7 +34,7 @@ final class Database {
     func clear() throws {
         try connection.execute(
             """
-            TRUNCATE trade_data_finhub, rejected_trade, trade_rollup_1s, trade_rollup_1m, trade_rollup_1h,
+            TRUNCATE trade_data_finhub, ingest_batch, rejected_trade, trade_rollup_1s, trade_rollup_1m, trade_rollup_1h,
                 feed_event, source_position, offset_ledger, topic_log
             """)
         try connection.execute("CHECKPOINT")

@@ -30,6 +30,17 @@ import Testing
         #expect(result.int64(0, 1) == Int64(count))
     }
 
+    @Test func `takes statements before it along, and their errors`() throws {
+        var connection = try table()
+        try connection.copyIn("INSERT INTO t VALUES (7, 'a'), (8, 'b'); SELECT 1; \(Self.copy)", rows: rows(3))
+        #expect(try connection.query("SELECT count(*) FROM t").int64(0, 0) == 5)
+        let error = #expect(throws: PostgresError.self) {
+            try connection.copyIn("INSERT INTO t VALUES (7, 'again'); \(Self.copy)", rows: rows(1))
+        }
+        #expect(error?.sqlState == "23505")
+        #expect(try connection.query("SELECT count(*) FROM t").int64(0, 0) == 5)
+    }
+
     @Test func `writes a buffer again after it was reset, in the same memory`() throws {
         var connection = try table()
         var buffer = rows(10)

@@ -49,7 +49,7 @@ extension PostgresConnection {
     ) throws(PostgresError) -> Int {
         try sent(PQsendQuery(handle, sql))
         var answer = PQgetResult(handle)
-        while PQresultStatus(answer) == PGRES_COMMAND_OK, let next = PQgetResult(handle) {
+        while [PGRES_COMMAND_OK, PGRES_TUPLES_OK].contains(PQresultStatus(answer)), let next = PQgetResult(handle) {
             PQclear(answer)
             answer = next
         }
