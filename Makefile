@@ -1,13 +1,15 @@
 # The one entrance, for people and for CI: `make help` lists what there is.
 #
 # Settings go on the command line or into the environment: KAFKA_HOME, KAFKA_BOOTSTRAP_SERVERS, FINNHUB_TOKEN_FILE,
-# SYMBOLS, RATE, TRADES, SCENARIOS, TEST_WIDTH, FUZZ_SECONDS, KILLS, OUTAGE. Make hands both on to the programs.
+# SYMBOLS, RATE, TRADES, SCENARIOS, TEST_WIDTH, FUZZ_SECONDS, KILLS, OUTAGE, SECONDS, SEED. Make hands both on to the
+# programs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run clean-run test test-kafka e2e feed-faults kills outage fuzz bench lint docs docs-check \
-	format clean
+.PHONY: help setup build run clean-run test test-kafka e2e feed-faults kills outage chaos fuzz bench lint docs \
+	docs-check format clean
 
 TRADES ?= 100000
+SECONDS ?= 180
 
 ifdef KAFKA_HOME
 override KAFKA_HOME := $(shell realpath -m -- "$(KAFKA_HOME)")
@@ -60,6 +62,10 @@ kills: build ## kill producer and broker in turn, KILLS=100 times at RATE=5000 t
 outage: build ## take Kafka away for OUTAGE=600 s at RATE=20000 trades/s, and prove: KAFKA_HOME=…
 	@deploy/local/setup.sh java
 	@exec .build/release/campaigns outage
+
+chaos: build ## break readers, database and broker at random for SECONDS=180 at RATE=4000 trades/s, and prove: KAFKA_HOME=…
+	@deploy/local/setup.sh java
+	@exec env SECONDS=$(SECONDS) .build/release/campaigns chaos
 
 fuzz: setup ## feed what reads outside bytes with random ones, FUZZ_SECONDS=60 a target
 	@Tests/Fuzzing/run.sh

@@ -4,6 +4,8 @@ struct CampaignOptions: Sendable {
     let kills: Int
     /// How long Kafka is away, in seconds.
     let outage: Int
+    /// How long readers, database and broker are broken, in seconds.
+    let seconds: Int
     /// Trades a second; nil is the campaign's own choice.
     let rate: Int?
     let seed: UInt64
@@ -18,6 +20,7 @@ struct CampaignOptions: Sendable {
         }
         kills = try number("KILLS") ?? 100
         outage = try number("OUTAGE") ?? 600
+        seconds = try number("SECONDS") ?? 180
         rate = try number("RATE")
         seed = UInt64(try number("SEED") ?? 1)
     }

@@ -133,8 +133,7 @@ final class CampaignPipeline {
         while true {
             let stored = try await onThread {
                 var connection = try PostgresConnection(PostgresConfiguration(url, applicationName: "campaign"))
-                return Int(
-                    try connection.query("SELECT coalesce(sum(next_offset), 0) FROM offset_ledger").int64(0, 0) ?? 0)
+                return try connection.storedRecords()
             }
             if stored >= wanted { return }
             if stored > last { (last, lastProgress) = (stored, .now) }

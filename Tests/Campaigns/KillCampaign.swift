@@ -2,7 +2,7 @@ import LocalServers
 import TestSupport
 
 /// Kills producer and broker in turn.
-struct KillCampaign: Campaign {
+struct KillCampaign: FeedCampaign {
     let rate: Int
     private let kills: Int
     private let seed: UInt64

@@ -1,6 +1,6 @@
 import Foundation
 
-/// `campaigns kills|outage`: long runs that break things on purpose, and then prove what became of each trade.
+/// `campaigns kills|outage|chaos`: long runs that break things on purpose, and then prove what became of each trade.
 @main
 enum Main {
     static func main() async {
@@ -10,7 +10,8 @@ enum Main {
             switch CommandLine.arguments.dropFirst() {
             case ["kills"]: campaign = KillCampaign(options)
             case ["outage"]: campaign = OutageCampaign(options)
-            default: throw CampaignError("say which: kills or outage")
+            case ["chaos"]: campaign = ChaosCampaign(options)
+            default: throw CampaignError("say which: kills, outage or chaos")
             }
             let isProven = try await campaign.run()
             exit(isProven ? 0 : 1)

@@ -2,7 +2,7 @@ import Foundation
 import LocalServers
 
 /// Takes Kafka away for long, and watches the producer's memory.
-struct OutageCampaign: Campaign {
+struct OutageCampaign: FeedCampaign {
     let rate: Int
     private let outage: Int
 

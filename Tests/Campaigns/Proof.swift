@@ -53,11 +53,7 @@ struct Proof: CustomStringConvertible {
                     AND coalesce(gap_to, 'infinity') >= fate.sent_at)
             """)
         rejected = try number("SELECT count(*) FROM rejected_trade")
-        var differences = 0
-        for (table, unit) in [("1s", "second"), ("1m", "minute"), ("1h", "hour")] {
-            differences += try number("SELECT count(*) FROM (\(Self.differences(table, unit))) AS difference")
-        }
-        kpiDifferences = differences
+        kpiDifferences = try countKPIDifferences(&connection)
     }
 
     /// Puts the recording's trades into the table `sent`, in their order.
@@ -133,18 +129,4 @@ struct Proof: CustomStringConvertible {
         ANALYZE fate;
         ANALYZE heard
         """
-
-    /// What the rollups and plain SQL over the rows do not have in common.
-    private static func differences(_ table: String, _ unit: String) -> String {
-        """
-        WITH plain AS (
-            SELECT symbol, date_trunc('\(unit)', "timestamp") AS window_start, count(*) AS trades, sum(volume),
-                sum(price), sum(price * volume), max(price), min(price)
-            FROM trade_data_finhub GROUP BY 1, 2),
-        kept AS (
-            SELECT symbol, window_start, trades, volume, price_sum, notional, high, low FROM trade_rollup_\(table))
-        (SELECT 'missing', * FROM plain EXCEPT SELECT 'missing', * FROM kept)
-        UNION ALL (SELECT 'surplus', * FROM kept EXCEPT SELECT 'surplus', * FROM plain)
-        """
-    }
 }

@@ -122,6 +122,11 @@ package final class PostgresServer: Sendable {
         await process.withLock { $0 }?.terminate(SIGINT, grace: grace)
     }
 
+    /// Stops it in the immediate mode: sessions are cut off wherever they are, and `start` recovers what they committed.
+    package func stopAtOnce() async {
+        await process.withLock { $0 }?.terminate(SIGQUIT)
+    }
+
     /// Ends the server by SIGKILL, as a crash would; `start` recovers it.
     package func kill() async {
         await process.withLock { $0 }?.terminate(SIGKILL)
