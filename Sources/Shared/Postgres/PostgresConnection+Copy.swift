@@ -58,6 +58,9 @@ extension PostgresConnection {
             throw PostgresError(message: "copyIn was given a statement that is no COPY FROM STDIN")
         }
         PQclear(answer)
+        #if DEBUG
+            atMoment(.inCopy) { cut() }
+        #endif
 
         var stream = CopyStream(handle)
         do {

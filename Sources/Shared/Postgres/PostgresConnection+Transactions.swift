@@ -47,7 +47,11 @@ extension PostgresConnection {
     /// - Throws: an error that `isCommitOfFailedTransaction` when the server rolled back instead, which it reports as a
     ///   success with another tag. After an error that `isConnectionLost` it is in doubt whether it committed.
     package mutating func commit() throws(PostgresError) {
-        let tag = try query("COMMIT").commandTag
+        try sent(PQsendQuery(handle, "COMMIT"))
+        #if DEBUG
+            atMoment(.afterSendingCommit) { cut() }
+        #endif
+        let tag = try finish().commandTag
         guard tag == "COMMIT" else {
             throw PostgresError(
                 sqlState: PostgresError.transactionRollback,

@@ -8,6 +8,10 @@ internal import CLibpq
 package struct PostgresConnection: ~Copyable, @unchecked Sendable {
     let handle: OpaquePointer
     private let notices: NoticeHandler
+    #if DEBUG
+        /// Called in the middle of calls, for tests: with what cuts the connection.
+        package var atMoment: (_ moment: Moment, _ cut: () -> Void) -> Void = { _, _ in }
+    #endif
 
     /// Connects, and blocks until that succeeded, was refused or took too long (`connect_timeout`, for each host).
     ///
