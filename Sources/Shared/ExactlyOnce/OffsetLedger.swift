@@ -48,6 +48,7 @@ package struct OffsetLedger: Sendable {
         }
         // Only now, when nobody else can change them any more.
         let marks = try marks(of: answer.claims, &connection)
+        Failpoint.inClaim.reach(topic, answer.claims, &connection)
         try connection.commit()
         for index in answer.claims.indices { answer.claims[index].marks = marks[answer.claims[index].partition] ?? [] }
         return answer

@@ -190,6 +190,7 @@ struct Reading<Batch: TransactionalBatch> {
             guard let place = places[record.partition] else { return }  // fetched before the partition was given up
             current = place
         }
+        Failpoint.afterPoll.reach(configuration.topic, record.partition, record.offset)
         if record.offset != owned[current].expected {
             guard owned[current].judge(record) else { return try noteFault() }
         }
@@ -321,6 +322,9 @@ struct Reading<Batch: TransactionalBatch> {
                     "kafka.topic": configuration.topic, "kafka.partitions": Self.list(places.map(\.partition)),
                     "kafka.lost": "\(lost)",
                 ])
+            for partition in owned {
+                Failpoint.inRevoke.reach(configuration.topic, partition.claim.partition, partition.readTo - 1)
+            }
             // A claim that came after those of the next owners would fence them.
             abandonClaim()
             // Of lost partitions nothing more is stored; what is on its way already, the ledger decides.

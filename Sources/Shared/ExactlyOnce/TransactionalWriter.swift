@@ -143,11 +143,16 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
         let started = ContinuousClock.now
         do {
             try withConnection(&connection) { connection in
+                Failpoint.watch(ledger.topic, stored.advances, &connection)
+                Failpoint.afterEncode.reach(ledger.topic, stored.advances, &connection)
                 try connection.begin(limits: suspects.isEmpty ? .batch : .claim)
                 try stored.batch.write(to: &connection)
+                Failpoint.beforeCompareAndSet.reach(ledger.topic, stored.advances, &connection)
                 // Last, so that a writer that freezes before it blocks nobody.
                 try ledger.advance(stored.advances, &connection)
+                Failpoint.afterCompareAndSet.reach(ledger.topic, stored.advances, &connection)
                 try connection.commit()
+                Failpoint.afterCommitTag.reach(ledger.topic, stored.advances, &connection)
             }
         } catch {
             return .failed(error, stored)
