@@ -18,7 +18,7 @@ endif
 
 SWIFT_FILES := Package.swift Sources Tests deploy
 # The suites that talk to a broker.
-KAFKA_TESTS := KafkaTests|ExactlyOnceTests|LocalServersTests|IntegrationTests|EndToEndTests|FeedFaultTests
+KAFKA_TESTS := KafkaTests|ExactlyOnceTests|LocalServersTests|IntegrationTests|EndToEndTests|FailpointTests|FeedFaultTests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -125,6 +125,9 @@ let package = Package(
         tests("LocalPipelineTests", ["LocalPipeline", "LocalServers", "Postgres"]),
         tests(
             "IntegrationTests", ["LocalServers", "Kafka", "Postgres", "DatabaseTestSupport", "ProgramTestSupport"]),
+        tests(
+            "FailpointTests",
+            ["ExactlyOnce", "LocalServers", "Postgres", "DatabaseTestSupport", "ProgramTestSupport"]),
         tests("FeedFaultTests", ["LocalServers", "Kafka", "ProgramTestSupport"]),
         tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel", "ProgramTestSupport"]),
         .executableTarget(

@@ -12,7 +12,8 @@ package final class RunningProgram: Sendable {
     private let output = Lines()
     private let errors = Lines()
 
-    /// Starts a program with a clean environment, and monitoring on a free port.
+    /// Starts a program with a clean environment, and monitoring on a free port: the one that was built, or that which
+    /// `CONSUMER_PROGRAM`, `KPI_SERVICE_PROGRAM` and so on name.
     /// - Parameter directory: where it runs; there it may leave a core file as large as the system allows.
     package init(
         _ name: String, _ arguments: [String] = [], _ environment: [String: String] = [:], in directory: String? = nil
@@ -22,7 +23,8 @@ package final class RunningProgram: Sendable {
         variables["MONITORING_LISTEN"] = "127.0.0.1:0"
         spool = try TemporaryDirectory(prefix: "tickstream-spool")
         variables["SPOOL_DIRECTORY"] = spool.path
-        var command = [try BuiltPrograms().path(of: name)] + arguments
+        let other = ProcessInfo.processInfo.environment["\(name.uppercased().replacing("-", with: "_"))_PROGRAM"]
+        var command = [try other ?? BuiltPrograms().path(of: name)] + arguments
         if directory != nil { command = ["sh", "-c", #"ulimit -c "$(ulimit -H -c)"; exec "$0" "$@""#] + command }
         child = try ChildProcess(
             command[0], Array(command.dropFirst()),

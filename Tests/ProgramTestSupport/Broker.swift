@@ -1,12 +1,11 @@
 import Foundation
 import Kafka
 import LocalServers
-import ProgramTestSupport
 import TestSupport
 
 /// A test's topics, for trades and for events: in a `dev-broker` of its own, or in the real Kafka that `KAFKA_HOME` names.
-struct Broker: Sendable {
-    static let kafkaHome = ProcessInfo.processInfo.environment["KAFKA_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+package struct Broker: Sendable {
+    package static let kafkaHome = ProcessInfo.processInfo.environment["KAFKA_HOME"].flatMap { $0.isEmpty ? nil : $0 }
 
     /// The real broker that all tests of the process share.
     private static let shared = Task { () throws -> KafkaServer? in
@@ -16,13 +15,13 @@ struct Broker: Sendable {
         return server
     }
 
-    let bootstrap: String
-    let topic: String
-    var eventsTopic: String { Self.events(of: topic) }
+    package let bootstrap: String
+    package let topic: String
+    package var eventsTopic: String { Self.events(of: topic) }
     /// The embedded broker's program; nil with a real Kafka.
-    let program: RunningProgram?
+    package let program: RunningProgram?
 
-    init(partitions: Int = 2) async throws {
+    package init(partitions: Int = 2) async throws {
         let topic = "trades-\(UUID().uuidString.prefix(8).lowercased())"
         self.topic = topic
         if let server = try await Self.shared.value {
@@ -49,13 +48,13 @@ struct Broker: Sendable {
     private static func events(of topic: String) -> String { "\(topic)-events" }
 
     /// The options of a program that uses the topics; the KPI service has no use for events.
-    func arguments(of program: String) -> [String] {
+    package func arguments(of program: String) -> [String] {
         ["--kafka-bootstrap-servers", bootstrap, "--trades-topic", topic]
             + (program == "kpi-service" ? [] : ["--events-topic", eventsTopic])
     }
 
     /// How many records a topic holds: that of the trades unless told otherwise.
-    func recordCount(of topic: String? = nil, partitions: Int = 2) async throws -> Int {
+    package func recordCount(of topic: String? = nil, partitions: Int = 2) async throws -> Int {
         try await onThread { [bootstrap, topic = topic ?? self.topic] in
             let client = try KafkaClient(settings: .client(bootstrapServers: bootstrap))
             return try (0..<Int32(partitions)).reduce(0) { sum, partition in
@@ -66,7 +65,7 @@ struct Broker: Sendable {
     }
 
     /// What the records of the topic of events hold.
-    func events(partitions: Int = 2) async throws -> [String] {
+    package func events(partitions: Int = 2) async throws -> [String] {
         try await onThread { [bootstrap, eventsTopic] in
             let consumer = try KafkaConsumer(settings: .consumer(bootstrapServers: bootstrap, group: eventsTopic))
             let places = (0..<Int32(partitions)).map { TopicPartition(topic: eventsTopic, partition: $0) }
@@ -86,5 +85,5 @@ struct Broker: Sendable {
     }
 
     /// An address at which nobody listens.
-    static func absent() throws -> String { "127.0.0.1:\(try FreePort.find())" }
+    package static func absent() throws -> String { "127.0.0.1:\(try FreePort.find())" }
 }

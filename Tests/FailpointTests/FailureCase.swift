@@ -1,0 +1,60 @@
+import ExactlyOnce
+import Foundation
+import Testing
+
+/// Where a reader fails, with which of its batches, and how.
+struct FailureCase: Sendable, CustomTestStringConvertible {
+    /// Which batch has the failure: the trades come in as many portions.
+    enum Batch: Int, CaseIterable {
+        case first, middle, last
+    }
+
+    enum Action: String, CaseIterable {
+        /// The process is gone, and another one is started.
+        case crash
+        /// The process stands still for longer than its session in the group, and goes on when another one has taken over.
+        case stop
+        /// The connection to the database is lost.
+        case cut
+        /// A statement of the transaction fails, and nobody looks.
+        case spoil
+    }
+
+    let program: String
+    let point: Failpoint
+    let batch: Batch
+    let action: Action
+
+    var testDescription: String { "\(program) \(point.rawValue) \(batch) \(action.rawValue)" }
+
+    /// The consumer at each point with each batch.
+    static func consumer(_ action: Action) -> [FailureCase] {
+        Failpoint.allCases.flatMap { point in
+            Batch.allCases.map { FailureCase(program: "consumer", point: point, batch: $0, action: action) }
+        }.filter(\.isPossible)
+    }
+
+    /// The KPI service shares all of the way with the consumer but what it writes, and has no COPY.
+    static func kpiService(_ action: Action) -> [FailureCase] {
+        [.beforeCompareAndSet, .afterCompareAndSet, .afterSendingCommit, .afterCommitTag].map {
+            FailureCase(program: "kpi-service", point: $0, batch: .middle, action: action)
+        }.filter(\.isPossible)
+    }
+
+    /// All of an action, or those of them whose description has the words in `FAILURES`, with commas between.
+    static func all(_ action: Action) -> [FailureCase] {
+        let words = (ProcessInfo.processInfo.environment["FAILURES"] ?? "").split(separator: ",")
+        return (consumer(action) + kpiService(action)).filter { failure in
+            words.allSatisfy { failure.testDescription.contains($0) }
+        }
+    }
+
+    private var isPossible: Bool {
+        switch action {
+        case .crash, .stop: true
+        // The thread that reads has no connection.
+        case .cut: point != .afterPoll && point != .inRevoke
+        case .spoil: point == .afterCompareAndSet
+        }
+    }
+}

@@ -1,0 +1,19 @@
+extension RunningProgram {
+    /// The programs that read the topic of trades.
+    package static let readers = ["consumer", "kpi-service"]
+
+    /// Starts `consumer` or `kpi-service`.
+    package static func reader(
+        _ name: String, _ broker: Broker, _ databaseURL: String, _ arguments: [String] = [],
+        _ environment: [String: String] = [:]
+    ) throws -> RunningProgram {
+        try RunningProgram(
+            name, broker.arguments(of: name) + groupArguments(name, broker) + arguments,
+            environment.merging(["DATABASE_URL": databaseURL]) { given, _ in given })
+    }
+
+    /// A group of the topic's own: a real Kafka keeps groups from test to test.
+    private static func groupArguments(_ name: String, _ broker: Broker) -> [String] {
+        [name == "consumer" ? "--consumer-group" : "--kpi-group", "\(name)-\(broker.topic)"]
+    }
+}
