@@ -139,18 +139,15 @@ final class ChaosReaders {
         let member = members[place]
         let properties = "\(directory)/\(member.name).properties"
         let milliseconds = Int(Self.session / .milliseconds(1))
-        try "session.timeout.ms=\(milliseconds)\nheartbeat.interval.ms=\(milliseconds / 6)\n\(instance(member))"
+        try "session.timeout.ms=\(milliseconds)\nheartbeat.interval.ms=\(milliseconds / 6)\n"
             .write(toFile: properties, atomically: true, encoding: .utf8)
-        let arguments = ["--kafka-properties-file", properties]
+        let arguments =
+            ["--kafka-properties-file", properties] + (member.isStatic ? ["--instance-id", member.name] : [])
         members[place].life = .running(
             member.program == "consumer"
                 ? try processes.startConsumer(
                     bootstrap: bootstrap, databaseURL: databaseURL, index: member.index, arguments: arguments)
                 : try processes.startKPIService(
                     bootstrap: bootstrap, databaseURL: databaseURL, index: member.index, arguments: arguments))
-    }
-
-    private func instance(_ member: Member) -> String {
-        member.isStatic ? "group.instance.id=\(member.name)\n" : ""
     }
 }
