@@ -27,7 +27,9 @@ import Testing
             .appendingPathComponent("../../docs/configuration.md").standardizedFileURL
         let text = try String(contentsOf: file, encoding: .utf8)
         let section = try #require(text.components(separatedBy: "\n## ").first { $0.hasPrefix("\(program)\n") })
-        return section.matches(of: /\n\| `(--[^`]+)` \| `([^`]+)`/).map { (String($0.1), String($0.2)) }
+        // Below stand the options of single commands.
+        let table = section.components(separatedBy: "\n### ")[0]
+        return table.matches(of: /\n\| `(--[^`]+)` \| `([^`]+)`/).map { (String($0.1), String($0.2)) }
     }
 
     @Test(arguments: programs)

@@ -15,8 +15,16 @@ struct ProgramTests {
         commands: [
             Program.Command("", "Runs.") { _, _ in },
             Program.Command("check", "Checks the configuration.") { _, _ in },
-            Program.Command("threshold set", "Sets a threshold.") { _, _ in },
+            Program.Command(
+                "threshold set", "Sets a threshold.", details: "It counts at once.",
+                settings: [
+                    Setting<Int>("number", isRequired: true, help: "Which one."),
+                    Setting<Bool>("quietly", default: "false", help: "Whether to say nothing."),
+                ],
+                ignoring: [Setting<String>("feed-url", help: "")]
+            ) { _, _ in },
         ])
+    private static let thresholdSet = program.commands[2]
 
     private static func parse(_ arguments: String...) throws -> (command: String, flags: [String]) {
         guard case .run(let command, let flags) = try program.parse(arguments) else { return ("no command", []) }
@@ -52,6 +60,33 @@ struct ProgramTests {
         #expect(flags == ["dry-run=nothing", "batch-wait=1"])
     }
 
+    @Test func `a switch of a command leaves the next argument alone, too`() throws {
+        let (command, flags) = try Self.parse("threshold", "--quietly", "set")
+        #expect(command == "threshold set")
+        #expect(flags == ["quietly=nothing"])
+    }
+
+    private static func configuration(
+        _ command: Program.Command, _ flags: [(String, String?)], _ environment: [String: String] = [:]
+    ) throws -> Configuration {
+        try Configuration(
+            settings: program.settings, ignoring: thresholdSet.ignored, ofCommand: command.settings,
+            flags: flags.map { Configuration.Flag(name: $0.0, value: $0.1) }, environment: environment)
+    }
+
+    @Test func `a command's own settings come from its flags alone, and are refused elsewhere`() throws {
+        let number = Setting<Int>("number", help: "")
+        let read = try Self.configuration(Self.thresholdSet, [("number", "3"), ("batch-wait", "7")], ["NUMBER": "4"])
+        #expect(read[number] == 3)
+        #expect(read[Setting<Int>("batch-wait", help: "")] == 7)
+        #expect(
+            message { _ = try Self.configuration(Self.thresholdSet, [], ["NUMBER": "4"]) }
+                == "--number is missing: Which one.")
+        #expect(
+            message { _ = try Self.configuration(Self.program.commands[1], [("number", "3")]) }
+                == "there is no option --number")
+    }
+
     @Test func `an unknown command is an error that lists the known ones`() {
         #expect(
             message { _ = try Self.parse("chekc") } == "there is no command 'chekc'; there are: check, threshold set")
@@ -83,6 +118,25 @@ struct ProgramTests {
         }
     }
 
+    @Test func `help behind a command is about that command`() throws {
+        guard case .help(let command?) = try Self.program.parse(["threshold", "set", "--number", "--help"]) else {
+            Issue.record("no help of a command")
+            return
+        }
+        let help = Self.program.helpText(of: command)
+        #expect(help.hasPrefix("producer threshold set: Sets a threshold.\n\nIt counts at once.\n\n"))
+        #expect(help.contains("\n  --number NUMBER\n      Which one. Required.\n"))
+        #expect(help.contains("\n  --quietly\n      Whether to say nothing. Default: false.\n"))
+        #expect(help.contains("\n  --batch-wait WAIT  [BATCH_WAIT]\n"))
+        #expect(!help.contains("--feed-url"))
+        guard case .help(nil) = try Self.program.parse(["threshold", "--help"]) else {
+            Issue.record("no help of the program")
+            return
+        }
+        #expect(!Self.program.helpText.contains("--number"))
+        #expect(Self.program.helpText.contains("options of its own: producer COMMAND --help"))
+    }
+
     @Test func `the help lists every setting once with its default and its variable`() {
         let help = Self.program.helpText
         let lines = help.split(separator: "\n")
@@ -110,8 +164,24 @@ struct ProgramTests {
     }
 
     @Test func `the markdown is a table with a row a setting`() {
-        let rows = Self.program.markdown.split(separator: "\n").filter { $0.hasPrefix("|") }
+        let sections = Self.program.markdown.split(separator: "### ")
+        let rows = sections[0].split(separator: "\n").filter { $0.hasPrefix("|") }
         #expect(rows.count == Self.program.settings.count + 2)
+        #expect(sections.count == 2)
+        #expect(
+            sections[1] == """
+                producer threshold set
+
+                Sets a threshold.
+
+                It counts at once.
+
+                | option | default | meaning |
+                |---|---|---|
+                | `--number NUMBER` | required | Which one. |
+                | `--quietly` | `false` | Whether to say nothing. |
+
+                """)
         for row in rows {
             let bars = row.replacing("\\|", with: "").count { $0 == "|" }
             #expect(bars == 5, "\(row)")

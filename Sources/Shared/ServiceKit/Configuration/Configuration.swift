@@ -5,18 +5,21 @@
 package struct Configuration: Sendable {
     private let texts: [String: String]
 
-    /// Reads and checks all settings, except for those that nobody will ask for: they may be given, and need not be.
+    /// Reads and checks all settings.
+    /// - Parameters:
+    ///   - ignored: those of the settings that nobody will ask for: they may be given, and need not be.
+    ///   - own: the command's own, which only flags give.
     /// - Throws: `ConfigurationError`, naming the key, where its value came from, and the value unless it is secret.
     package init(
-        settings: [any AnySetting], ignoring ignored: [any AnySetting] = [], flags: [Flag],
-        environment: [String: String],
+        settings: [any AnySetting], ignoring ignored: [any AnySetting] = [], ofCommand own: [any AnySetting] = [],
+        flags: [Flag], environment: [String: String],
         readFile: (String) throws -> String = readTextFile
     ) throws {
         var sources: [Source] = []
         var flagValues: [String: String] = [:]
         for flag in flags {
-            guard let setting = settings.first(where: { $0.flag == flag.name }) else {
-                throw Self.unknown(flag.name, settings)
+            guard let setting = (settings + own).first(where: { $0.flag == flag.name }) else {
+                throw Self.unknown(flag.name, settings + own)
             }
             guard let value = flag.value ?? (setting.takesValue ? nil : "true") else {
                 let type = setting.isSecret ? "the path of a file" : setting.typeName
@@ -48,6 +51,7 @@ package struct Configuration: Sendable {
         for setting in settings where !ignored.contains(where: { $0.name == setting.name }) {
             texts[setting.name] = try Self.resolve(setting, sources, readFile)
         }
+        for setting in own { texts[setting.name] = try Self.resolve(setting, [sources[0]], readFile) }
         self.texts = texts
     }
 
@@ -90,7 +94,8 @@ package struct Configuration: Sendable {
         }
         guard let text = setting.defaultText else {
             guard !setting.isRequired else {
-                throw ConfigurationError("--\(setting.flag) (or \(setting.environment)) is missing: \(setting.help)")
+                let other = sources.count > 1 ? " (or \(setting.environment))" : ""
+                throw ConfigurationError("--\(setting.flag)\(other) is missing: \(setting.help)")
             }
             return nil
         }

@@ -11,33 +11,57 @@ extension Program {
             }
             lines.append("")
         }
-        lines.append("Options, each also as an environment variable or a line in --config-file:")
-        for setting in settings {
-            lines.append("  \(setting.flagText)  [\(setting.environmentText)]")
-            lines.append("      \(setting.fullHelp)")
+        if commands.contains(where: { !$0.settings.isEmpty }) {
+            lines += ["What a command takes, and options of its own: \(name) COMMAND --help", ""]
         }
+        lines += helpOnOptions(settings)
         lines.append("  --version")
         lines.append("      Prints the version.")
-        lines.append("")
-        lines.append("A flag goes before an environment variable, that before the file, that before the default.")
-        return lines.joined(separator: "\n")
+        return (lines + Self.helpOnSources).joined(separator: "\n")
     }
+
+    /// What `--help` prints behind a command: what it takes, and nothing else.
+    func helpText(of command: Command) -> String {
+        var lines = ["\(fullName(of: command)): \(command.summary)", ""]
+        if !command.details.isEmpty { lines += [command.details, ""] }
+        lines += ["Usage: \(fullName(of: command)) [options]", ""]
+        if !command.settings.isEmpty {
+            lines.append("Its own options:")
+            for setting in command.settings { lines += ["  \(setting.flagText)", "      \(setting.fullHelp)"] }
+            lines.append("")
+        }
+        lines += helpOnOptions(settings.filter { setting in !command.ignored.contains { $0.name == setting.name } })
+        return (lines + Self.helpOnSources).joined(separator: "\n")
+    }
+
+    private func helpOnOptions(_ settings: [any AnySetting]) -> [String] {
+        ["Options, each also as an environment variable or a line in --config-file:"]
+            + settings.flatMap { ["  \($0.flagText)  [\($0.environmentText)]", "      \($0.fullHelp)"] }
+    }
+
+    private static let helpOnSources = [
+        "", "A flag goes before an environment variable, that before the file, that before the default.",
+    ]
 
     /// The section of `docs/configuration.md` about this program.
     var markdown: String {
         var lines = ["## \(name)", "", summary, ""]
-        for command in commands {
-            lines.append("- `\(command.name.isEmpty ? name : "\(name) \(command.name)")`: \(command.summary)")
-        }
+        for command in commands { lines.append("- `\(fullName(of: command))`: \(command.summary)") }
         lines += ["", "| option | environment variable | default | meaning |", "|---|---|---|---|"]
         for setting in settings {
-            let standard =
-                setting.defaultText.map { $0.isEmpty ? "" : "`\($0)`" } ?? (setting.isRequired ? "required" : "")
-            let meaning = setting.unit.map { "\(setting.help) In \($0)." } ?? setting.help
-            let cells = ["`\(setting.flagText)`", "`\(setting.environmentText)`", standard, meaning]
-            lines.append("| " + cells.map(\.escapedForTable).joined(separator: " | ") + " |")
+            lines.append(row(["`\(setting.flagText)`", "`\(setting.environmentText)`"] + setting.defaultAndMeaning))
+        }
+        for command in commands where !command.settings.isEmpty {
+            lines += ["", "### \(fullName(of: command))", "", command.summary, ""]
+            if !command.details.isEmpty { lines += [command.details, ""] }
+            lines += ["| option | default | meaning |", "|---|---|---|"]
+            for setting in command.settings { lines.append(row(["`\(setting.flagText)`"] + setting.defaultAndMeaning)) }
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func row(_ cells: [String]) -> String {
+        "| " + cells.map(\.escapedForTable).joined(separator: " | ") + " |"
     }
 }
 
@@ -59,6 +83,12 @@ extension AnySetting {
             text += " Default: \(defaultText)."
         }
         return text
+    }
+
+    /// The last two cells of a table's row.
+    fileprivate var defaultAndMeaning: [String] {
+        let standard = defaultText.map { $0.isEmpty ? "" : "`\($0)`" } ?? (isRequired ? "required" : "")
+        return [standard, unit.map { "\(help) In \($0)." } ?? help]
     }
 }
 

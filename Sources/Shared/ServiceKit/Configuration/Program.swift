@@ -5,7 +5,7 @@ package struct Program: Sendable {
     package let name: String
     /// One sentence for the top of `--help`.
     package let summary: String
-    /// The settings of every command; the common ones are added.
+    /// The settings of all commands; the common ones are added.
     package let settings: [any AnySetting]
     package let commands: [Command]
 
@@ -13,17 +13,26 @@ package struct Program: Sendable {
     package struct Command: Sendable {
         package let name: String
         package let summary: String
+        let details: String
+        let settings: [any AnySetting]
         let ignored: [any AnySetting]
         let run: @Sendable (Configuration, Logger) throws -> Void
 
         /// Declares a command.
-        /// - Parameter ignored: settings of the program that this command does not read: it runs without them.
+        /// - Parameters:
+        ///   - name: one word or several.
+        ///   - details: what its own `--help` says below the summary.
+        ///   - settings: its own, which only its flags give: what one run is to do comes from no file and no environment.
+        ///   - ignored: settings of the program that this command does not read: it runs without them.
         package init(
-            _ name: String, _ summary: String, ignoring ignored: [any AnySetting] = [],
+            _ name: String, _ summary: String, details: String = "", settings: [any AnySetting] = [],
+            ignoring ignored: [any AnySetting] = [],
             run: @escaping @Sendable (Configuration, Logger) throws -> Void
         ) {
             self.name = name
             self.summary = summary
+            self.details = details
+            self.settings = settings
             self.ignored = ignored
             self.run = run
         }
@@ -49,15 +58,18 @@ package struct Program: Sendable {
         ServiceGroup.blockSignals()
         if settings.contains(where: { $0.isSecret }) { Self.forbidCoreFiles() }
         let environment = Self.environment()
+        var asked = name
         do {
             let invocation = try parse(Array(CommandLine.arguments.dropFirst()))
             switch invocation {
-            case .help: print(helpText)
+            case .help(let command): print(command.map(helpText) ?? helpText)
             case .helpMarkdown: print(markdown)
             case .version: print("\(name) \(Self.version)")
             case .run(let command, let flags):
+                asked = fullName(of: command)
                 let configuration = try Configuration(
-                    settings: settings, ignoring: command.ignored, flags: flags, environment: environment)
+                    settings: settings, ignoring: command.ignored, ofCommand: command.settings, flags: flags,
+                    environment: environment)
                 let logger = Logger(label: name, configuration: configuration)
                 do {
                     try command.run(configuration, logger)
@@ -68,13 +80,14 @@ package struct Program: Sendable {
             }
             exit(0)
         } catch {
-            writeToStandardError("\(name): \(error)\nSee '\(name) --help'.\n")
+            writeToStandardError("\(name): \(error)\nSee '\(asked) --help'.\n")
             exit(2)
         }
     }
 
     enum Invocation {
-        case help
+        /// About one command, or the whole program.
+        case help(Command?)
         case helpMarkdown
         case version
         case run(Command, [Configuration.Flag])
@@ -86,7 +99,7 @@ package struct Program: Sendable {
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             switch argument {
-            case "--help", "-h": return .help
+            case "--help", "-h": return .help(command(words).flatMap { $0.name.isEmpty ? nil : $0 })
             case "--help-markdown": return .helpMarkdown
             case "--version": return .version
             default: break
@@ -105,17 +118,27 @@ package struct Program: Sendable {
             } else {
                 // What looks like the next option is no value; `--name=--value` says that it is.
                 let isAlone =
-                    settings.contains { $0.flag == text && !$0.takesValue } || rest.first?.hasPrefix("--") == true
+                    (settings + commands.flatMap(\.settings)).contains { $0.flag == text && !$0.takesValue }
+                    || rest.first?.hasPrefix("--") == true
                 flags.append(Configuration.Flag(name: String(text), value: isAlone ? nil : rest.popFirst()))
             }
         }
-        let wanted = words.joined(separator: " ")
-        guard let command = commands.first(where: { $0.name == wanted }) else {
+        guard let command = command(words) else {
+            let wanted = words.joined(separator: " ")
             let known = commands.map(\.name).filter { !$0.isEmpty }.joined(separator: ", ")
             let problem = wanted.isEmpty ? "a command is missing" : "there is no command '\(wanted)'"
             throw ConfigurationError(known.isEmpty ? problem : "\(problem); there are: \(known)")
         }
         return .run(command, flags)
+    }
+
+    private func command(_ words: [String]) -> Command? {
+        commands.first { $0.name == words.joined(separator: " ") }
+    }
+
+    /// What one types to run a command.
+    func fullName(of command: Command) -> String {
+        command.name.isEmpty ? name : "\(name) \(command.name)"
     }
 
     /// A core file would hold the secrets. The limit of one byte forbids core files also where the kernel hands them to a
