@@ -131,32 +131,3 @@ package struct Logger: Sendable {
         return line.string
     }
 }
-
-extension ByteWriter {
-    /// Appends a string as a JSON string with its quotes, and with all that a terminal or a log's reader may act upon
-    /// escaped, not only what JSON forbids.
-    fileprivate mutating func writeVisibly(_ text: String) {
-        write("\"")
-        for scalar in text.unicodeScalars {
-            if scalar == "\"" || scalar == "\\" {
-                write("\\\(scalar)")
-            } else if scalar.isControl {
-                let digits = String(scalar.value, radix: 16)
-                write("\\u" + String(repeating: "0", count: 4 - digits.count) + digits)
-            } else {
-                write(String(scalar))
-            }
-        }
-        write("\"")
-    }
-}
-
-extension Unicode.Scalar {
-    /// Whether it acts on a terminal or ends a line. All of these lie below U+10000.
-    fileprivate var isControl: Bool {
-        switch properties.generalCategory {
-        case .control, .lineSeparator, .paragraphSeparator: true
-        default: false
-        }
-    }
-}

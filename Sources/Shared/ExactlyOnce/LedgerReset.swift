@@ -1,0 +1,157 @@
+import Postgres
+
+/// A position that an operator has moved.
+///
+/// Forward, the row stays, and what is skipped is written down in `feed_event`. Backward, or to where it is, offsets may
+/// mean other records than before: the reader goes on in the next generation of the log, whose row ids collide with none,
+/// and takes the marks of its sources along, so that what it has stored is known when it comes again.
+package struct LedgerReset: Hashable, Sendable {
+    package let before: LedgerPosition
+    package let after: LedgerPosition
+
+    /// How many records the reader will never see.
+    package var skipped: Int64 { max(0, after.nextOffset - before.nextOffset) }
+
+    /// Moves the current positions selected, inside the caller's transaction: a reader that owns one of them stores nothing
+    /// more, and claims it anew.
+    ///
+    /// It waits for the readers' transactions under way, and holds them up until the caller commits or rolls back.
+    /// - Parameter target: answers where to go on; asked when the position can no longer move.
+    /// - Throws: `PostgresError`, `LedgerError.tooManyLogs`, or what `target` throws.
+    package static func apply(
+        _ selection: LedgerPosition.Selection, _ connection: inout PostgresConnection,
+        target: (LedgerPosition) throws -> Int64
+    ) throws -> [LedgerReset] {
+        // In the order of claims: first the lock under which logs are made, then the rows, partition by partition.
+        try connection.execute("SELECT pg_advisory_xact_lock(hashtext('tickstream.topic_log'))")
+        try connection.execute(
+            """
+            SELECT FROM offset_ledger JOIN topic_log USING (log_id)
+            WHERE \(LedgerPosition.Selection.condition)
+            ORDER BY reader, log_id, partition FOR NO KEY UPDATE OF offset_ledger
+            """, parameters: selection.parameters)
+        var resets: [LedgerReset] = []
+        for position in try LedgerPosition.current(selection, &connection) {
+            let offset = try target(position)
+            resets.append(
+                offset > position.nextOffset
+                    ? try moveForward(position, to: offset, &connection)
+                    : try beginAnew(position, at: offset, &connection))
+        }
+        let skipping = Dictionary(grouping: resets.filter { $0.skipped > 0 }) { $0.after.log }
+        for log in skipping.values {
+            for partition in Dictionary(grouping: log, by: \.after.partition).values {
+                try writeDown(partition, &connection)
+            }
+        }
+        return resets
+    }
+
+    private static func moveForward(
+        _ position: LedgerPosition, to offset: Int64, _ connection: inout PostgresConnection
+    ) throws -> LedgerReset {
+        try fence(position, nextOffset: offset, &connection)
+        return LedgerReset(position, log: position.log, generation: position.generation, nextOffset: offset)
+    }
+
+    private static func beginAnew(
+        _ position: LedgerPosition, at offset: Int64, _ connection: inout PostgresConnection
+    ) throws -> LedgerReset {
+        try fence(position, nextOffset: position.nextOffset, &connection)
+        let log = try nextGeneration(of: position, &connection)
+        let place: [PostgresParameter] = [
+            .text(position.reader), .integer(Int64(position.log)), .integer(Int64(position.partition)),
+            .integer(Int64(log)),
+        ]
+        try connection.execute(
+            """
+            INSERT INTO offset_ledger (reader, log_id, partition, epoch, next_offset, owner_pid, owner, owner_started)
+            SELECT reader, $4, partition, epoch, $5, owner_pid, owner, owner_started FROM offset_ledger
+            WHERE reader = $1 AND log_id = $2 AND partition = $3
+            """, parameters: place + [.integer(offset)])
+        try connection.execute(
+            """
+            INSERT INTO source_position (reader, log_id, partition, source, sequence)
+            SELECT reader, $4, partition, source, sequence FROM source_position
+            WHERE reader = $1 AND log_id = $2 AND partition = $3
+            """, parameters: place)
+        return LedgerReset(position, log: log, generation: position.generation + 1, nextOffset: offset)
+    }
+
+    private init(_ before: LedgerPosition, log: Int32, generation: Int32, nextOffset: Int64) {
+        self.before = before
+        var after = before
+        after.log = log
+        after.generation = generation
+        after.nextOffset = nextOffset
+        after.epoch += 1
+        after.fault = nil
+        self.after = after
+    }
+
+    private static func fence(
+        _ position: LedgerPosition, nextOffset: Int64, _ connection: inout PostgresConnection
+    ) throws(PostgresError) {
+        try connection.execute(
+            """
+            UPDATE offset_ledger
+            SET epoch = epoch + 1, next_offset = $4, anchor = NULL, fault = NULL, updated_at = clock_timestamp()
+            WHERE reader = $1 AND log_id = $2 AND partition = $3
+            """,
+            parameters: [
+                .text(position.reader), .integer(Int64(position.log)), .integer(Int64(position.partition)),
+                .integer(nextOffset),
+            ])
+    }
+
+    /// The log behind the position's, which another reader or partition may have begun already.
+    private static func nextGeneration(
+        of position: LedgerPosition, _ connection: inout PostgresConnection
+    ) throws -> Int32 {
+        let log: [PostgresParameter] = [
+            .text(position.cluster), .text(position.topic), .integer(Int64(position.generation) + 1),
+        ]
+        let known = try connection.query(
+            "SELECT log_id FROM topic_log WHERE cluster_id = $1 AND topic = $2 AND generation = $3", parameters: log)
+        if let number = known.int64(0, 0) { return Int32(number) }
+        let made = try connection.query(
+            """
+            INSERT INTO topic_log (log_id, cluster_id, topic, generation)
+            SELECT max(log_id) + 1, $1, $2, $3 FROM topic_log HAVING max(log_id) < 4095
+            RETURNING log_id
+            """, parameters: log)
+        guard let number = made.int64(0, 0) else { throw LedgerError.tooManyLogs }
+        return Int32(number)
+    }
+
+    /// Writes down what readers skip of one partition: once, however many readers skip it, together or one by one.
+    private static func writeDown(
+        _ resets: [LedgerReset], _ connection: inout PostgresConnection
+    ) throws(PostgresError) {
+        guard let first = resets.map(\.before.nextOffset).min(), let end = resets.map(\.after.nextOffset).max(),
+            let place = resets.first?.after
+        else { return }
+        let readers = resets.map { "\($0.before.reader) from offset \($0.before.nextOffset)" }.joined(separator: ", ")
+        let id = RowID.of(log: place.log, partition: place.partition, offset: first)
+        try connection.execute(
+            """
+            INSERT INTO feed_event AS kept (id, at, source, sequence, kind, cause, details, kafka_partition, kafka_offset)
+            SELECT $1, now(), 'ledger reset', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+                'records_skipped', $2,
+                jsonb_build_object('topic', $3::text, 'partition', $4::int, 'first_offset', $5::bigint,
+                    'last_offset', $6::bigint - 1, 'records', $6::bigint - $5::bigint),
+                $4, $5
+            WHERE NOT EXISTS (
+                SELECT FROM feed_event WHERE kind = 'records_skipped' AND id BETWEEN $7 AND $1
+                    AND (details->>'last_offset')::bigint >= $6::bigint - 1)
+            ON CONFLICT (id) DO UPDATE SET at = excluded.at, cause = excluded.cause, details = excluded.details
+            WHERE kept.kind = 'records_skipped'
+            """,
+            parameters: [
+                .integer(id),
+                .text("an operator moved readers of \(place.topic) [\(place.partition)] to offset \(end): \(readers)"),
+                .text(place.topic), .integer(Int64(place.partition)), .integer(first), .integer(end),
+                .integer(RowID.of(log: place.log, partition: place.partition, offset: 0)),
+            ])
+    }
+}

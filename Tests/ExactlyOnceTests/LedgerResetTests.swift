@@ -1,0 +1,131 @@
+import DatabaseTestSupport
+import Postgres
+import TestSupport
+import Testing
+
+@testable import ExactlyOnce
+
+@Suite(.timeLimit(.minutes(5))) struct LedgerResetTests {
+    private static func ledger(_ reader: String) -> OffsetLedger {
+        OffsetLedger(reader: reader, topic: "trades", cluster: "cluster", acceptsNewCluster: false)
+    }
+
+    @discardableResult
+    private static func reset(
+        _ database: TestDatabase, _ reader: String? = nil, partition: Int32? = 0, to offset: Int64
+    ) throws -> [LedgerReset] {
+        var connection = try database.connect()
+        try connection.begin()
+        let resets = try LedgerReset.apply(
+            LedgerPosition.Selection(reader: reader, cluster: "cluster", topic: "trades", partition: partition),
+            &connection
+        ) { _ in offset }
+        try connection.commit()
+        return resets
+    }
+
+    private static func skips(_ database: TestDatabase) throws -> [[String]] {
+        try database.rows(
+            """
+            SELECT id, details->>'first_offset', details->>'last_offset', details->>'records' FROM feed_event
+            WHERE kind = 'records_skipped' ORDER BY id
+            """)
+    }
+
+    @Test func `what several readers skip is written down once, together or one by one`() async throws {
+        try await TestDatabase.run { database in
+            var connection = try database.connect()
+            _ = try Self.ledger("a").claim([0, 1], &connection) { _ in 10 }
+            _ = try Self.ledger("b").claim([0, 1], &connection) { $0 == 0 ? 15 : 10 }
+            #expect(try Self.reset(database, to: 20).map(\.skipped) == [10, 5])
+            let first = RowID.of(log: 1, partition: 0, offset: 10)
+            #expect(try Self.skips(database) == [["\(first)", "10", "19", "10"]])
+            #expect(
+                try database.value("SELECT cause FROM feed_event")
+                    == "an operator moved readers of trades [0] to offset 20: a from offset 10, b from offset 15")
+
+            let second = RowID.of(log: 1, partition: 1, offset: 10)
+            try Self.reset(database, "a", partition: 1, to: 12)
+            try Self.reset(database, "b", partition: 1, to: 12)
+            #expect(try Self.skips(database).last == ["\(second)", "10", "11", "2"])
+            // Part of a range that stands there, and beyond its end.
+            try database.execute("UPDATE offset_ledger SET next_offset = 11 WHERE reader = 'b' AND partition = 1")
+            try Self.reset(database, "b", partition: 1, to: 12)
+            #expect(try Self.skips(database).count == 2)
+            try database.execute("UPDATE offset_ledger SET next_offset = 10 WHERE reader = 'b' AND partition = 1")
+            try Self.reset(database, "b", partition: 1, to: 14)
+            #expect(try Self.skips(database).last == ["\(second)", "10", "13", "4"])
+        }
+    }
+
+    @Test func `a generation is made once for all readers and partitions, and each reset backward makes the next`()
+        async throws
+    {
+        try await TestDatabase.run { database in
+            var connection = try database.connect()
+            for reader in ["a", "b"] { _ = try Self.ledger(reader).claim([0, 1], &connection) { _ in 10 } }
+            _ = try Self.ledger("a").claim([0], &connection) { _ in 0 }
+            #expect(try Self.reset(database, "a", to: 10).map(\.after.log) == [2])
+            let late = try Self.reset(database, "b", partition: nil, to: 4)
+            #expect(late.map(\.after.log) == [2, 2])
+            #expect(late.map(\.after.generation) == [2, 2])
+            #expect(late.map(\.skipped) == [0, 0])
+            #expect(try Self.reset(database, "a", to: 0).map(\.after.log) == [3])
+            #expect(
+                try database.rows("SELECT log_id, generation FROM topic_log ORDER BY 1")
+                    == [["1", "1"], ["2", "2"], ["3", "3"]])
+            let positions = try LedgerPosition.current(.init(), &connection)
+            #expect(
+                positions.map { "\($0.reader) \($0.partition) \($0.generation) \($0.nextOffset) \($0.epoch)" } == [
+                    "a 0 3 0 4", "a 1 1 10 1", "b 0 2 4 2", "b 1 2 4 2",
+                ])
+        }
+    }
+
+    @Test(arguments: [30, 10, 5] as [Int64])
+    func `an owner whose position is moved stores nothing more`(_ offset: Int64) async throws {
+        try await TestDatabase.run { database in
+            var connection = try database.connect()
+            let ledger = Self.ledger("a")
+            let claim = try ledger.claim([0], &connection) { _ in 10 }[0]
+            try Self.reset(database, to: offset)
+            try connection.begin()
+            #expect(throws: LedgerError.fenced(partitions: [0])) {
+                try ledger.advance([Advance(claim: claim, from: 10, to: 11)], &connection)
+            }
+        }
+    }
+
+    @Test func `a reset waits for the owner's commit under way, and moves from where that ends`() async throws {
+        try await TestDatabase.run { database in
+            var connection = try database.connect()
+            let ledger = Self.ledger("a")
+            let claim = try ledger.claim([0], &connection) { _ in 10 }[0]
+            try connection.begin()
+            try ledger.advance([Advance(claim: claim, from: 10, to: 25)], &connection)
+            let worker = Worker { try Self.reset(database, to: 20) }
+            try database.awaitLockWaiters(1)
+            try connection.commit()
+            let reset = try worker.value()
+            #expect(reset.map(\.before.nextOffset) == [25])
+            #expect(reset.map(\.after.generation) == [2])
+        }
+    }
+
+    @Test func `when no target is found, nothing is changed`() async throws {
+        try await TestDatabase.run { database in
+            var connection = try database.connect()
+            _ = try Self.ledger("a").claim([0, 1], &connection) { _ in 10 }
+            try connection.begin()
+            #expect(throws: TestFailure.self) {
+                _ = try LedgerReset.apply(.init(topic: "trades"), &connection) { position in
+                    guard position.partition == 0 else { throw TestFailure("no such partition") }
+                    return 4
+                }
+            }
+            try connection.rollback()
+            #expect(try LedgerPosition.current(.init(), &connection).map(\.epoch) == [1, 1])
+            #expect(try database.value("SELECT count(*) FROM topic_log") == "1")
+        }
+    }
+}
