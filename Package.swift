@@ -69,6 +69,7 @@ let package = Package(
                 .embedInCode("0007_ledger_faults.sql"),
                 .embedInCode("0008_daily_trades.sql"),
                 .embedInCode("0009_ingest_batches.sql"),
+                .embedInCode("0010_rejected_retries.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

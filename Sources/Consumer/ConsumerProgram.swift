@@ -22,7 +22,7 @@ private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:910
 
 /// What only reading needs: other commands do without.
 let readingOptions: [any AnySetting] = [
-    KafkaOptions.topic, KafkaOptions.eventsTopic, TopicReaderOptions.acceptNewCluster, group, monitoring,
+    KafkaOptions.eventsTopic, TopicReaderOptions.acceptNewCluster, group, monitoring,
 ]
 
 /// The program's settings and commands.
@@ -36,7 +36,7 @@ let consumerProgram = Program(
             "migrate", "Bring the database's schema to the version of this program.",
             ignoring: KafkaOptions.all, run: migrate),
         Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
-        .ledgerShow, .ledgerReset,
+        .ledgerShow, .ledgerReset, .rejectedList, .rejectedDrop, .rejectedRetry,
     ])
 
 @Sendable

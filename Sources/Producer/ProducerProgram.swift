@@ -28,7 +28,10 @@ enum ProducerOptions {
     static let sourceID = Setting<String>(
         "source-id", default: "producer",
         help: "This producer's name in every record: the same after a restart, another for each producer.",
-        rule: { 1...ShortText.capacity ~= $0.utf8.count ? nil : "must have 1 to \(ShortText.capacity) bytes" })
+        rule: {
+            if $0 == "\(TradeRecord.retrySource)" { return "must be another: it is that of records sent again" }
+            return 1...ShortText.capacity ~= $0.utf8.count ? nil : "must have 1 to \(ShortText.capacity) bytes"
+        })
 
     static let marketHoursFile = Setting<String>(
         "market-hours-file",

@@ -88,7 +88,7 @@ final class TradePublisher {
         value.clear()
         value.write(record, conditionsFrom: frame)
         do throws(SpoolError) {
-            guard try append(trade.symbol) else { return drop("the spool is full") }
+            guard try append(record.key) else { return drop("the spool is full") }
             counts.spooled.increment()
         } catch {
             drop("\(error)")

@@ -12,6 +12,7 @@ extension Migrator {
         migration(7, "ledger_faults", PackageResources._007_ledger_faults_sql),
         migration(8, "daily_trades", PackageResources._008_daily_trades_sql),
         migration(9, "ingest_batches", PackageResources._009_ingest_batches_sql),
+        migration(10, "rejected_retries", PackageResources._010_rejected_retries_sql),
     ])
 
     private static func migration(_ number: Int, _ name: String, _ sql: [UInt8]) -> Migration {

@@ -27,7 +27,7 @@ extension Program.Command {
             LedgerResetCommand.topic, LedgerResetCommand.partition, LedgerResetCommand.target,
             LedgerResetCommand.reader, LedgerResetCommand.dryRun,
         ],
-        ignoring: readingOptions, run: LedgerResetCommand.run)
+        ignoring: readingOptions + [KafkaOptions.topic], run: LedgerResetCommand.run)
 }
 
 private enum LedgerResetCommand {

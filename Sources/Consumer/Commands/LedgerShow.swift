@@ -15,7 +15,7 @@ extension Program.Command {
             reset ('ledger reset').
             """,
         settings: [LedgerShow.reader, LedgerShow.topic, LedgerShow.partition, OutputTable.form],
-        ignoring: readingOptions, run: LedgerShow.run)
+        ignoring: readingOptions + [KafkaOptions.topic], run: LedgerShow.run)
 }
 
 private enum LedgerShow {

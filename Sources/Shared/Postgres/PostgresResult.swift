@@ -40,6 +40,18 @@ package struct PostgresResult: ~Copyable {
         string(row, column).flatMap { Int64($0) }
     }
 
+    /// A `bytea`, in a copy; `nil` for NULL.
+    package func bytes(_ row: Int, _ column: Int) -> [UInt8]? {
+        guard !isNull(row, column), let text = PQgetvalue(handle, Int32(row), Int32(column)) else { return nil }
+        return text.withMemoryRebound(to: UInt8.self, capacity: Int(PQgetlength(handle, Int32(row), Int32(column))) + 1)
+        {
+            var count = 0
+            guard let bytes = PQunescapeBytea($0, &count) else { return nil }
+            defer { PQfreemem(bytes) }
+            return Array(UnsafeBufferPointer(start: bytes, count: count))
+        }
+    }
+
     /// A truth value; `nil` for NULL and for other types.
     package func bool(_ row: Int, _ column: Int) -> Bool? {
         switch string(row, column) {

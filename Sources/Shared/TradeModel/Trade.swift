@@ -36,6 +36,12 @@ package struct TradeRecord: Equatable, Sendable {
     /// How many identical trades the source saw shortly before this one.
     package var repeats: Int32
 
+    /// The record's key in the topic, which decides its partition: a symbol's trades stay in order.
+    package var key: ShortText { trade.symbol }
+
+    /// The source of records that were rejected and are sent again; no producer's name.
+    package static let retrySource = ShortText("retry")!
+
     package init(trade: Trade, toKafka: Timestamp, source: ShortText, sequence: Int64, repeats: Int32) {
         self.trade = trade
         self.toKafka = toKafka
