@@ -75,7 +75,8 @@ import Testing
         let ended = try await RunningProgram.run(
             words[0], Array(words.dropFirst()),
             environment.merging(["KAFKA_BOOTSTRAP_SERVERS": try Broker.absent()]) { given, _ in given })
-        Self.expectRefusal(ended, of: words[0], problem)
+        let command = words.prefix { !$0.hasPrefix("-") }.joined(separator: " ")
+        Self.expectRefusal(ended, of: command, problem)
     }
 
     @Test func `the simulator checks a scenario and its certificates`() async throws {
@@ -90,7 +91,7 @@ import Testing
         #expect(good.errors.contains("the configuration is good"), "\(good)")
         // Its certificates are made only where they are used.
         Self.expectRefusal(
-            try await check("tls-expired"), of: "feed-simulator", "--scenario: the certificate '\(folder.path)/")
+            try await check("tls-expired"), of: "feed-simulator check", "--scenario: the certificate '\(folder.path)/")
     }
 
     @Test(arguments: ["producer", "consumer", "kpi-service"])
@@ -101,11 +102,11 @@ import Testing
     }
 
     /// Status 2, one line that says what is wrong, and where there is help.
-    private static func expectRefusal(_ ended: RunningProgram.Ended, of program: String, _ problem: String) {
+    private static func expectRefusal(_ ended: RunningProgram.Ended, of command: String, _ problem: String) {
         let lines = ended.errors.split(separator: "\n")
         #expect(ended.status == .exited(2), "\(ended)")
-        #expect(lines.count == 2 && lines.last == "See '\(program) --help'.", "\(ended)")
-        #expect(lines.first?.hasPrefix("\(program): \(problem)") == true, "\(ended)")
+        #expect(lines.count == 2 && lines.last == "See '\(command) --help'.", "\(ended)")
+        #expect(lines.first?.hasPrefix("\(command.prefix { $0 != " " }): \(problem)") == true, "\(ended)")
         #expect(ended.output.isEmpty)
     }
 }
