@@ -70,6 +70,7 @@ let package = Package(
                 .embedInCode("0008_daily_trades.sql"),
                 .embedInCode("0009_ingest_batches.sql"),
                 .embedInCode("0010_rejected_retries.sql"),
+                .embedInCode("0011_roles.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),
@@ -125,10 +126,11 @@ let package = Package(
         tests("LocalServersTests", ["LocalServers"]),
         tests("LocalPipelineTests", ["LocalPipeline", "LocalServers", "Postgres"]),
         tests(
-            "IntegrationTests", ["LocalServers", "Kafka", "Postgres", "DatabaseTestSupport", "ProgramTestSupport"]),
-        tests(
             "FailpointTests",
             ["ExactlyOnce", "LocalServers", "Postgres", "DatabaseTestSupport", "ProgramTestSupport"]),
+        tests(
+            "IntegrationTests",
+            ["LocalServers", "Kafka", "Postgres", "Migrations", "DatabaseTestSupport", "ProgramTestSupport"]),
         tests("FeedFaultTests", ["LocalServers", "Kafka", "ProgramTestSupport"]),
         tests("EndToEndTests", ["LocalServers", "Kafka", "Postgres", "TradeModel", "ProgramTestSupport"]),
         .executableTarget(

@@ -173,9 +173,9 @@ import Testing
         #expect(try database.rollupDifferences() == [])
         #expect(
             try database.rows(
-                "SELECT kind, kafka_partition, kafka_offset, details->>'topic', details->>'last_offset' FROM feed_event"
+                "SELECT kind, kafka_partition, kafka_offset, details->>'topic', details->>'next_offset' FROM feed_event"
             )
-                == [["records_skipped", "0", "100", broker.topic, "139"]])
+                == [["records_skipped", "0", "100", broker.topic, "140"]])
         #expect(try database.rows("SELECT * FROM feed_gap") == [])
     }
 

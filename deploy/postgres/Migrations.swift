@@ -13,6 +13,7 @@ extension Migrator {
         migration(8, "daily_trades", PackageResources._008_daily_trades_sql),
         migration(9, "ingest_batches", PackageResources._009_ingest_batches_sql),
         migration(10, "rejected_retries", PackageResources._010_rejected_retries_sql),
+        migration(11, "roles", PackageResources._011_roles_sql),
     ])
 
     private static func migration(_ number: Int, _ name: String, _ sql: [UInt8]) -> Migration {

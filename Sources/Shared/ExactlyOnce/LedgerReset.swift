@@ -124,34 +124,37 @@ package struct LedgerReset: Hashable, Sendable {
         return Int32(number)
     }
 
-    /// Writes down what readers skip of one partition: once, however many readers skip it, together or one by one.
+    /// Writes down what readers skip of one partition: each record once, however many readers skip it, together or one by
+    /// one, and what is known to be lost not again.
     private static func writeDown(
         _ resets: [LedgerReset], _ connection: inout PostgresConnection
     ) throws(PostgresError) {
-        guard let first = resets.map(\.before.nextOffset).min(), let end = resets.map(\.after.nextOffset).max(),
+        guard var first = resets.map(\.before.nextOffset).min(), let end = resets.map(\.after.nextOffset).max(),
             let place = resets.first?.after
         else { return }
+        func id(_ offset: Int64) -> PostgresParameter {
+            .integer(RowID.of(log: place.log, partition: place.partition, offset: offset))
+        }
+        while let known = try connection.query(
+            """
+            SELECT max((details->>'next_offset')::bigint) FROM feed_event
+            WHERE kind IN ('records_lost', 'records_skipped') AND id BETWEEN $1 AND $2
+            """, parameters: [id(0), id(first)]
+        ).int64(0, 0), known > first { first = known }
+        guard first < end else { return }
         let readers = resets.map { "\($0.before.reader) from offset \($0.before.nextOffset)" }.joined(separator: ", ")
-        let id = RowID.of(log: place.log, partition: place.partition, offset: first)
+        // A record that is skipped has no row of its own, so its origin is free to be the event's.
         try connection.execute(
             """
-            INSERT INTO feed_event AS kept (id, at, source, sequence, kind, cause, details, kafka_partition, kafka_offset)
-            SELECT $1, now(), 'ledger reset', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+            INSERT INTO feed_event (id, at, source, sequence, kind, cause, details, kafka_partition, kafka_offset)
+            VALUES ($1, clock_timestamp(), 'ledger reset', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
                 'records_skipped', $2,
-                jsonb_build_object('topic', $3::text, 'partition', $4::int, 'first_offset', $5::bigint,
-                    'last_offset', $6::bigint - 1, 'records', $6::bigint - $5::bigint),
-                $4, $5
-            WHERE NOT EXISTS (
-                SELECT FROM feed_event WHERE kind = 'records_skipped' AND id BETWEEN $7 AND $1
-                    AND (details->>'last_offset')::bigint >= $6::bigint - 1)
-            ON CONFLICT (id) DO UPDATE SET at = excluded.at, cause = excluded.cause, details = excluded.details
-            WHERE kept.kind = 'records_skipped'
+                jsonb_build_object('topic', $3::text, 'first_offset', $5::bigint, 'next_offset', $6::bigint), $4, $5)
             """,
             parameters: [
-                .integer(id),
+                id(first),
                 .text("an operator moved readers of \(place.topic) [\(place.partition)] to offset \(end): \(readers)"),
                 .text(place.topic), .integer(Int64(place.partition)), .integer(first), .integer(end),
-                .integer(RowID.of(log: place.log, partition: place.partition, offset: 0)),
             ])
     }
 }

@@ -3,7 +3,10 @@ import TestSupport
 
 /// A test's own database; each call opens a connection, off the cooperative pool, and is bounded in time.
 struct Database: Sendable {
+    /// As its owner, who migrates and looks.
     let url: String
+    /// The connection strings of the readers, each as a user who may do what its program does and no more.
+    let programs: [String: String]
 
     func execute(_ sql: String) async throws {
         try await onThread {

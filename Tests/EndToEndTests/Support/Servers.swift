@@ -13,8 +13,8 @@ actor Servers {
     private var kafka: Task<KafkaServer, any Error>?
     private var counter = 0
 
-    /// A new database, without any schema; returns its connection string.
-    func newDatabase() async throws -> String {
+    /// A new database, without any schema.
+    func newDatabase() async throws -> Database {
         let start =
             postgres
             ?? Task {
@@ -27,7 +27,17 @@ actor Servers {
         counter += 1
         let name = "test_\(counter)"
         try await server.createDatabase(name)
-        return server.connectionString(database: name)
+        return Database(
+            url: server.connectionString(database: name),
+            programs: Dictionary(
+                uniqueKeysWithValues: PostgresServer.Program.allCases.map {
+                    ($0.rawValue, server.connectionString(database: name, of: $0))
+                }))
+    }
+
+    /// Makes the users as which the programs work; some database has the schema.
+    func createUsers() async throws {
+        try await postgres?.value.createUsers()
     }
 
     /// The real Kafka's address.

@@ -24,6 +24,7 @@ final class TestPipeline: Sendable {
     var recordingFile: String { "\(processes.directory)/recording.jsonl" }
 
     private let client: KafkaClient
+    private let hasUsers: Bool
     private let deaths: Deaths
 
     /// Runs a test with a pipeline whose readers do not run yet, and ends all of it afterwards; an error comes with the
@@ -40,8 +41,11 @@ final class TestPipeline: Sendable {
         let processes = try PipelineProcesses(directory: directory.path, onDeath: deaths.add)
         var pipeline: TestPipeline?
         do {
-            pipeline = try await TestPipeline(processes, deaths, database)
-            if database == nil, migrated { try await processes.migrate(databaseURL: pipeline!.database.url) }
+            pipeline = try await TestPipeline(processes, deaths, database, hasUsers: database != nil || migrated)
+            if database == nil, migrated {
+                try await processes.migrate(databaseURL: pipeline!.database.url)
+                try await Servers.shared.createUsers()
+            }
             try await test(pipeline!)
         } catch {
             let logs = lastLines(in: directory.path)
@@ -53,13 +57,16 @@ final class TestPipeline: Sendable {
         await processes.stopAll()
     }
 
-    private init(_ processes: PipelineProcesses, _ deaths: Deaths, _ database: Database?) async throws {
+    private init(
+        _ processes: PipelineProcesses, _ deaths: Deaths, _ database: Database?, hasUsers: Bool
+    ) async throws {
         self.processes = processes
+        self.hasUsers = hasUsers
         self.deaths = deaths
         if let database {
             self.database = database
         } else {
-            self.database = Database(url: try await Servers.shared.newDatabase())
+            self.database = try await Servers.shared.newDatabase()
         }
         if let home = Servers.kafkaHome {
             bootstrap = try await Servers.shared.kafkaBootstrap(home: home)
@@ -98,13 +105,15 @@ final class TestPipeline: Sendable {
     ) throws -> PipelineProcess {
         let processes = others ?? processes
         let topicArguments = ["--trades-topic", topic]
+        // Without the schema there are no users.
+        let databaseURL = hasUsers ? database.programs[reader]! : database.url
         return reader == "consumer"
             ? try processes.startConsumer(
-                bootstrap: bootstrap, databaseURL: database.url,
+                bootstrap: bootstrap, databaseURL: databaseURL,
                 arguments: topicArguments + ["--events-topic", eventsTopic, "--consumer-group", "consumer-\(topic)"]
                     + arguments)
             : try processes.startKPIService(
-                bootstrap: bootstrap, databaseURL: database.url,
+                bootstrap: bootstrap, databaseURL: databaseURL,
                 arguments: topicArguments + ["--kpi-group", "kpi-\(topic)"] + arguments)
     }
 

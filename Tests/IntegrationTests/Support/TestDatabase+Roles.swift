@@ -15,11 +15,11 @@ extension TestDatabase {
         return text
     }
 
-    /// Makes a user that may do all; returns the connection string with its password.
-    func makeUser(password: String) throws -> String {
+    /// Makes a user, one that may do all unless told otherwise; returns the connection string with its password.
+    func makeUser(password: String, _ rights: String = "SUPERUSER") throws -> String {
         let name = "user_\(UUID().uuidString.prefix(8).lowercased())"
         let quoted = password.replacingOccurrences(of: "'", with: "''")
-        try execute("CREATE ROLE \(name) LOGIN SUPERUSER PASSWORD '\(quoted)'")
+        try execute("CREATE ROLE \(name) LOGIN \(rights) PASSWORD '\(quoted)'")
         return try url(user: name, password: password)
     }
 }

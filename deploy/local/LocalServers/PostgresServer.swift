@@ -85,10 +85,11 @@ package final class PostgresServer: Sendable {
 
     /// For libpq, over TCP; the password comes from `passwordFile`, so the string holds no secret.
     package func connectionString(database: String = "postgres") -> String {
-        func encoded(_ text: String) -> String {
-            text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? text
-        }
-        return "postgresql://\(Self.user)@127.0.0.1:\(port)/\(encoded(database))?passfile=\(encoded(passwordFile))"
+        "postgresql://\(Self.user)@127.0.0.1:\(port)/\(encoded(database))?passfile=\(encoded(passwordFile))"
+    }
+
+    func encoded(_ text: String) -> String {
+        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? text
     }
 
     /// Makes the cluster unless it is there, starts the server and returns when it accepts connections.

@@ -82,12 +82,13 @@ final class Startup: Sendable {
         _ = try await prepareTopic(configuration[KafkaOptions.eventsTopic], kafka, partitions: 1)
         let databaseURL = postgres.connectionString(database: Self.database)
         try await processes.migrate(databaseURL: databaseURL)
+        try await postgres.createUsers()
         say("Tables      the schema is up to date")
 
         // The embedded cluster is a new one in each run, its rows from the run before are wanted nevertheless.
         let acceptsNewCluster = broker.isEmbedded || configuration[PipelineOptions.acceptNewCluster]
         if !acceptsNewCluster { try await requireKnownCluster(cluster, topic, databaseURL) }
-        try startReaders(broker, topic, databaseURL, acceptsNewCluster: acceptsNewCluster)
+        try startReaders(broker, topic, postgres, acceptsNewCluster: acceptsNewCluster)
         let (feed, symbols) = try await startFeed(broker, topic)
         servers.withLock { $0.isComplete = true }
         var topicCommand = "kcat -C -b \(broker.servers) -t \(topic) -o end"
@@ -206,14 +207,18 @@ final class Startup: Sendable {
     }
 
     private func startReaders(
-        _ broker: Broker, _ topic: String, _ databaseURL: String, acceptsNewCluster: Bool
+        _ broker: Broker, _ topic: String, _ postgres: PostgresServer, acceptsNewCluster: Bool
     ) throws {
         let arguments = ["--trades-topic", topic] + (acceptsNewCluster ? ["--accept-new-cluster"] : [])
         let count = configuration[PipelineOptions.consumers]
-        try processes.startKPIService(bootstrap: broker.servers, databaseURL: databaseURL, arguments: arguments)
+        try processes.startKPIService(
+            bootstrap: broker.servers, databaseURL: postgres.connectionString(database: Self.database, of: .kpiService),
+            arguments: arguments)
         for index in 1...count {
             try processes.startConsumer(
-                bootstrap: broker.servers, databaseURL: databaseURL, index: count == 1 ? nil : index,
+                bootstrap: broker.servers,
+                databaseURL: postgres.connectionString(database: Self.database, of: .consumer),
+                index: count == 1 ? nil : index,
                 arguments: arguments + ["--events-topic", configuration[KafkaOptions.eventsTopic]])
         }
         say("Readers     kpi-service, \(count == 1 ? "consumer" : "\(count) consumers")")
