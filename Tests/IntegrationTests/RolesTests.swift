@@ -44,7 +44,7 @@ import Testing
         "UPDATE feed_event SET cause = ''", "DELETE FROM feed_event", "UPDATE threshold SET value = 1",
         "UPDATE schema_migration SET number = 0", "CREATE TABLE mine (n int)", "CREATE ROLE tickstream_mine",
         "ALTER TABLE offset_ledger DISABLE ROW LEVEL SECURITY", "DROP TABLE trade_rollup_1s",
-        "SELECT nextval('rejected_retry')", "GRANT SELECT ON rejected_trade TO PUBLIC",
+        "SELECT nextval('rejected_retry')", "ALTER TABLE rejected_trade OWNER TO CURRENT_USER",
         "COPY threshold TO PROGRAM 'true'",
     ]
     private static let ofOthers = [
