@@ -100,6 +100,17 @@ import Testing
         }
     }
 
+    @Test func `readers in different generations go on in the same one, together or one by one`() async throws {
+        try await TestDatabase.run { database in
+            var connection = try database.connect()
+            for reader in ["a", "b"] { _ = try Self.ledger(reader).claim([0], &connection) { _ in 10 } }
+            try Self.reset(database, "a", to: 0)
+            #expect(try Self.reset(database, to: 0).map(\.after.generation) == [3, 3])
+            for _ in 0..<2 { try Self.reset(database, "a", to: 0) }
+            #expect(try Self.reset(database, "b", to: 0).map(\.after.generation) == [5])
+        }
+    }
+
     @Test(arguments: [30, 10, 5] as [Int64])
     func `an owner whose position is moved stores nothing more`(_ offset: Int64) async throws {
         try await TestDatabase.run { database in

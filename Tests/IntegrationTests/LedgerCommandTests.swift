@@ -179,6 +179,45 @@ import Testing
         #expect(try database.rows("SELECT * FROM feed_gap") == [])
     }
 
+    @Test func `readers that run take up a halted partition after a reset, and store of it what is new`() async throws {
+        try await readAndStop(100)
+        // As if the log had been longer: what a topic looks like that was made anew.
+        try database.execute("UPDATE offset_ledger SET next_offset = 500 WHERE partition = 0")
+        let readers = try RunningProgram.readers.map { try RunningProgram.reader($0, broker, database.url) }
+        for reader in readers { try await reader.waitForLog("a partition is halted until it is reset") }
+        let shown = try await ledger(["show", "--topic", broker.topic, "--partition", "0", "--output", "json"])
+        #expect(shown.output.components(separatedBy: #""lag":-400,"#).count == 3, "\(shown)")
+        #expect(!shown.output.contains(#""fault":null"#))
+        try await RecordWriter(broker: broker).write(
+            (0..<10).map { RecordWriter.trade("two", $0) }, to: broker.topic, partition: 1)
+        for reader in readers {
+            try await reader.wait(for: "\(reader.name) to go on in the other partition") {
+                try database.value(
+                    """
+                    SELECT next_offset FROM offset_ledger JOIN topic_log USING (log_id)
+                    WHERE topic = '\(broker.topic)' AND partition = 1 AND reader = '\(reader.name)'
+                    """) == "10"
+            }
+        }
+        try await write(range: 100..<150)
+        let done = try await reset(["--partition", "0", "--to", "earliest"])
+        #expect(done.output.contains("consumer: \(broker.topic) [0] 500 → 0, epoch "), "\(done)")
+        #expect(done.output.components(separatedBy: ", generation 1 → 2, was halted: ").count == 3)
+        try await waitForPosition(of: readers, 150)
+        for reader in readers { try await reader.stop() }
+        #expect(
+            try database.rows(
+                """
+                SELECT source, count(*), min(sequence), max(sequence) FROM trade_data_finhub
+                GROUP BY source, id >> 51 ORDER BY source, min(sequence)
+                """)
+                == [["one", "100", "0", "99"], ["one", "50", "100", "149"], ["two", "10", "0", "9"]])
+        #expect(try database.rollupDifferences() == [])
+        let after = try await ledger(["show", "--topic", broker.topic, "--partition", "0", "--output", "json"])
+        #expect(after.output.components(separatedBy: #""generation":2,"partition":0,"next_offset":150,"#).count == 3)
+        #expect(!after.output.contains(#""fault":""#))
+    }
+
     @Test func `a reset backward begins a generation that takes the marks along`() async throws {
         try await readAndStop(50)
         try database.execute("UPDATE offset_ledger SET fault = 'the log lies', anchor = 7 WHERE partition = 0")

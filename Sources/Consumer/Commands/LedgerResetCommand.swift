@@ -20,8 +20,8 @@ extension Program.Command {
             again, so nothing is stored twice (and nothing, either, that was passed over before). A record without a
             number, which is none that its topic is for, is rejected once more.
 
-            Without --reader, all readers are moved that have a position there. To move only one of consumer and
-            kpi-service forward makes the rollups differ from the raw rows.
+            Without --reader, all readers are moved that have a position there. When only one of consumer and kpi-service
+            is moved, the rollups differ from the raw rows, until the other one is moved likewise.
             """,
         settings: [
             LedgerResetCommand.topic, LedgerResetCommand.partition, LedgerResetCommand.target,

@@ -30,13 +30,13 @@ package struct LedgerReset: Hashable, Sendable {
             WHERE \(LedgerPosition.Selection.condition)
             ORDER BY reader, log_id, partition FOR NO KEY UPDATE OF offset_ledger
             """, parameters: selection.parameters)
-        var resets: [LedgerReset] = []
-        for position in try LedgerPosition.current(selection, &connection) {
-            let offset = try target(position)
-            resets.append(
-                offset > position.nextOffset
-                    ? try moveForward(position, to: offset, &connection)
-                    : try beginAnew(position, at: offset, &connection))
+        let moves = try LedgerPosition.current(selection, &connection).map { (position: $0, offset: try target($0)) }
+        let back = moves.filter { $0.offset <= $0.position.nextOffset }.map(\.position)
+        let generations = try nextGenerations(of: back, selection, &connection)
+        let resets = try moves.map { position, offset in
+            offset > position.nextOffset
+                ? try moveForward(position, to: offset, &connection)
+                : try beginAnew(position, at: offset, generations[Place(position)]!, &connection)
         }
         let skipping = Dictionary(grouping: resets.filter { $0.skipped > 0 }) { $0.after.log }
         for log in skipping.values {
@@ -55,10 +55,10 @@ package struct LedgerReset: Hashable, Sendable {
     }
 
     private static func beginAnew(
-        _ position: LedgerPosition, at offset: Int64, _ connection: inout PostgresConnection
+        _ position: LedgerPosition, at offset: Int64, _ generation: Int32, _ connection: inout PostgresConnection
     ) throws -> LedgerReset {
         try fence(position, nextOffset: position.nextOffset, &connection)
-        let log = try nextGeneration(of: position, &connection)
+        let log = try log(of: position, generation, &connection)
         let place: [PostgresParameter] = [
             .text(position.reader), .integer(Int64(position.log)), .integer(Int64(position.partition)),
             .integer(Int64(log)),
@@ -75,7 +75,7 @@ package struct LedgerReset: Hashable, Sendable {
             SELECT reader, $4, partition, source, sequence FROM source_position
             WHERE reader = $1 AND log_id = $2 AND partition = $3
             """, parameters: place)
-        return LedgerReset(position, log: log, generation: position.generation + 1, nextOffset: offset)
+        return LedgerReset(position, log: log, generation: generation, nextOffset: offset)
     }
 
     private init(_ before: LedgerPosition, log: Int32, generation: Int32, nextOffset: Int64) {
@@ -104,12 +104,34 @@ package struct LedgerReset: Hashable, Sendable {
             ])
     }
 
-    /// The log behind the position's, which another reader or partition may have begun already.
-    private static func nextGeneration(
-        of position: LedgerPosition, _ connection: inout PostgresConnection
+    private struct Place: Hashable {
+        let cluster: String
+        let topic: String
+        let partition: Int32
+
+        init(_ position: LedgerPosition) {
+            (cluster, topic, partition) = (position.cluster, position.topic, position.partition)
+        }
+    }
+
+    /// The generation in which readers go on in each place: behind those in which they were, and the same for all readers
+    /// of the place, since a record is to have one id; so one that comes later joins the others.
+    private static func nextGenerations(
+        of positions: [LedgerPosition], _ selection: LedgerPosition.Selection, _ connection: inout PostgresConnection
+    ) throws(PostgresError) -> [Place: Int32] {
+        var ofAllReaders = selection
+        ofAllReaders.reader = nil
+        let known = try LedgerPosition.current(ofAllReaders, &connection).map { (Place($0), $0.generation) }
+        let next = positions.map { (Place($0), $0.generation + 1) }
+        return Dictionary(known + next, uniquingKeysWith: max)
+    }
+
+    /// A generation's log, which another reader or partition may have begun already.
+    private static func log(
+        of position: LedgerPosition, _ generation: Int32, _ connection: inout PostgresConnection
     ) throws -> Int32 {
         let log: [PostgresParameter] = [
-            .text(position.cluster), .text(position.topic), .integer(Int64(position.generation) + 1),
+            .text(position.cluster), .text(position.topic), .integer(Int64(generation)),
         ]
         let known = try connection.query(
             "SELECT log_id FROM topic_log WHERE cluster_id = $1 AND topic = $2 AND generation = $3", parameters: log)

@@ -30,7 +30,7 @@ struct DatabaseQuery: Sendable {
             """
             SELECT reader, partition, next_offset, cluster_id = $1
             FROM offset_ledger JOIN topic_log USING (log_id)
-            WHERE topic = $2
+            WHERE topic = $2 ORDER BY generation
             """, parameters: [.text(cluster), .text(topic)])
         for reader in StatusSnapshot.readers {
             reading.taken[reader] = 0
