@@ -98,10 +98,13 @@ DECLARE
     first_moment text := quote_literal(day::timestamptz);
     next_day     text := quote_literal((day + 1)::timestamptz);
     of_the_day   text := format('%1$I >= %2$s AND %1$I < %3$s', day_column, first_moment, next_day);
-    move         text := format('WITH moved AS (DELETE FROM %I WHERE %s RETURNING *) INSERT INTO %I SELECT * FROM moved',
-                                rest, of_the_day, made);
-    early        bigint;
-    late         bigint;
+    move         text := format('WITH moved AS (DELETE FROM %I WHERE ctid >= $1 AND %s RETURNING *)
+                                 INSERT INTO %I SELECT * FROM moved', rest, of_the_day, made);
+    start        tid := '(0,0)';
+    pages        bigint;
+    part         bigint;
+    last_part    bigint;
+    total        bigint := 0;
 BEGIN
     IF NOT tickstream_maintain() THEN
         RAISE 'another session maintains the partitions' USING ERRCODE = 'lock_not_available';
@@ -111,19 +114,31 @@ BEGIN
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL, CONSTRAINT of_the_day CHECK (%s)) WITH (
         autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 500000,
         autovacuum_freeze_min_age = 0)', made, daily_table, of_the_day);
-    -- Most of the work, while others go on writing; what they write meanwhile is moved when they are kept out for a moment.
-    EXECUTE move;
-    GET DIAGNOSTICS early = ROW_COUNT;
+    -- Most of the work, while others go on writing. What they write of this day meanwhile is moved next, until it is so
+    -- little that they can be kept out for the rest.
+    LOOP
+        pages := pg_relation_size(quote_ident(rest)::regclass) / current_setting('block_size')::int;
+        EXECUTE move USING start;
+        GET DIAGNOSTICS part = ROW_COUNT;
+        total := total + part;
+        EXIT WHEN part < 10000;
+        IF part > last_part * 3 / 4 THEN
+            RAISE 'rows of % come faster than they can be moved', day USING ERRCODE = 'lock_not_available';
+        END IF;
+        last_part := part;
+        -- New rows come behind, or into the last pages that were not full.
+        start := format('(%s,0)', greatest(pages - 1000, 0))::tid;
+    END LOOP;
     -- The table itself too: who waited at the default partition alone would go on with a list of the partitions that lacks
     -- the new one. A reader would miss the rows that were moved, a writer would fail with a row of this day.
     PERFORM tickstream_lock(daily_table, rest);
-    EXECUTE move;
-    GET DIAGNOSTICS late = ROW_COUNT;
+    EXECUTE move USING '(0,0)'::tid;
+    GET DIAGNOSTICS part = ROW_COUNT;
     -- The constraint saves the look at each row.
     EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
                    daily_table, made, first_moment, next_day);
     EXECUTE format('ALTER TABLE %I DROP CONSTRAINT of_the_day', made);
-    RETURN early + late;
+    RETURN total + part;
 END $$;
 
 -- Drops the partition of a day with all its rows. Answers whether there was one.

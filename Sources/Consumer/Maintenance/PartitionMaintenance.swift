@@ -8,6 +8,8 @@ struct PartitionMaintenance: Sendable {
     static let daysAhead = 3
     /// Another day gets a partition when it has so many rows; a stray time does not.
     static let rowsWorthAPartition = 10_000
+    /// And so many days after it: an old topic is read from its beginning on, and the next day's rows come soon.
+    static let daysAfterALateOne = 31
     /// More rows than this are not moved, since that is one transaction: they stay in the default partition.
     static let rowsMovedAtMost = 5_000_000
     /// Rows that one transaction deletes from the default partition.
@@ -37,10 +39,13 @@ struct PartitionMaintenance: Sendable {
         }
         if !missing.isEmpty || isLookDue(state, today) {
             var strays = try table.defaultDays(&connection)
-            let late = strays.filter { day, rows in
-                oldest...newest ~= day && rows >= Self.rowsWorthAPartition && state.partitions[day] == nil
+            let late = strays.filter { day, rows in oldest...newest ~= day && rows >= Self.rowsWorthAPartition }.keys
+            let next = late.flatMap { $0...min($0 + Self.daysAfterALateOne, newest) }
+            // First those that have no rows yet, so that none of theirs are to be moved.
+            for day in Set(missing + next).sorted(by: { (strays[$0] ?? 0, $0) < (strays[$1] ?? 0, $1) })
+            where state.partitions[day] == nil {
+                try make(day, &strays, &connection)
             }
-            for day in Set(missing).union(late.keys).sorted() { try make(day, &strays, &connection) }
             if strays.keys.contains(where: { $0 < oldest }) {
                 try trim(before: oldest, &connection)
                 strays = strays.filter { $0.key >= oldest }

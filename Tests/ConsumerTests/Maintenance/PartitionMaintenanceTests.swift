@@ -60,13 +60,44 @@ import Testing
             var maintenance = PartitionMaintenance.of()
             try maintenance.run(today: today, &connection)
             let enough = PartitionMaintenance.rowsWorthAPartition
-            try database.store(enough, at: "timestamptz '2026-10-01 12:00Z'")
-            try database.store(enough - 1, at: "timestamptz '2026-10-02 12:00Z'", firstID: 20_001)
+            try database.store(enough - 1, at: "timestamptz '2026-09-09 12:00Z'")
+            try database.store(enough, at: "timestamptz '2026-09-10 12:00Z'", firstID: 20_001)
+            try database.store(7, at: "timestamptz '2026-10-11 12:00Z'", firstID: 40_001)
             // However many, what lies far ahead is a fault of a clock.
-            try database.store(enough, at: "timestamptz '2027-11-21 12:00Z'", firstID: 40_001)
+            try database.store(enough, at: "timestamptz '2027-11-21 12:00Z'", firstID: 60_001)
             try maintenance.run(today: today, &connection)
             #expect(
-                try database.rowsByPartition() == ["20261001": "\(enough)", "default": "\(2 * enough - 1)"])
+                try database.rowsByPartition()
+                    == ["20260910": "\(enough)", "20261011": "7", "default": "\(2 * enough - 1)"])
+            // The days that an old topic will bring next are there before they come.
+            #expect(
+                try database.value(
+                    "SELECT min(day) || ' ' || max(day) || ' ' || count(*) FROM daily_partition WHERE day < '2026-11-01'"
+                )
+                    == "2026-09-10 2026-10-11 32")
+        }
+    }
+
+    @Test func `rows that come faster than they are moved put a day off, and nothing of it stays`() async throws {
+        try await TestDatabase.run { database in
+            // Stands for writers: whatever is moved is written anew.
+            try database.execute(
+                """
+                CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    OLD.id := OLD.id + 10000;
+                    INSERT INTO trade_data_finhub_default SELECT (OLD).*;
+                    RETURN OLD;
+                END $$;
+                CREATE TRIGGER again AFTER DELETE ON trade_data_finhub_default FOR EACH ROW EXECUTE FUNCTION again()
+                """)
+            try database.store(10_000, at: "timestamptz '2026-11-21 12:00Z'")
+            var connection = try database.connect()
+            var maintenance = PartitionMaintenance.of()
+            let error = #expect(throws: PostgresError.self) { try maintenance.run(today: today, &connection) }
+            #expect(error?.sqlState == "55P03")
+            #expect(try database.rowsByPartition() == ["default": "10000"])
+            #expect(try !database.partitions().contains("2026-11-21"))
         }
     }
 
