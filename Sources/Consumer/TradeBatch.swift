@@ -47,6 +47,7 @@ final class TradeBatch: TransactionalBatch {
 
     func reject(_ record: borrowing KafkaRecord, id: Int64, _ reason: RejectionReason) {
         rejected.append(record, id: id, reason)
+        ingested.note(.rejected, id: id, offset: record.offset)
         metrics.rejected(reason)
     }
 
