@@ -10,6 +10,7 @@ final class LogWatch: Sendable {
         var ends: [Int32: Int64] = [:]
         /// Those of which the broker has just told the end.
         var told: Set<Int32> = []
+        var isNudged = false
         var isStopping = false
     }
 
@@ -55,10 +56,20 @@ final class LogWatch: Sendable {
         state.withLock { $0.told.contains(partition) && $0.ends[partition, default: -1] > offset }
     }
 
+    /// Has the logs looked at now: whatever is asked of a broker wakes the thread of Kafka's client that fetches from it,
+    /// which in librdkafka 2.0 sleeps for up to a second once enough has been fetched ahead, however soon that is used up.
+    func nudge() {
+        state.withLock { $0.isNudged = true }
+    }
+
     private func run() {
         while true {
-            let isStopping = state.wait(for: Self.interval) { $0.isStopping ? true : nil }
-            if isStopping != nil { return }
+            let isStopping = state.wait(for: Self.interval) { state -> Bool? in
+                guard state.isStopping || state.isNudged else { return nil }
+                state.isNudged = false
+                return state.isStopping
+            }
+            if isStopping == true { return }
             for partition in state.withLock({ $0.ends.keys.sorted() }) { look(at: partition) }
         }
     }

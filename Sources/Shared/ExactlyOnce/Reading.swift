@@ -177,6 +177,7 @@ struct Reading<Batch: TransactionalBatch> {
             // A poll that need not wait need not read the clock either.
             milliseconds = 0
         }
+        if consumer.fetchedCount < KafkaSettings.fetchedAhead / 2 { logs.nudge() }
     }
 
     /// How long to wait for a record. The writer wakes the poll when it is done, so waiting costs no latency.

@@ -69,6 +69,11 @@ package final class KafkaConsumer: KafkaCluster {
         queue.withLock { if let queue = $0 { rd_kafka_queue_yield(queue.pointer) } }
     }
 
+    /// How many records have been fetched and not polled, over all partitions; and a few events among them.
+    package var fetchedCount: Int {
+        queue.withLock { $0.map { rd_kafka_queue_length($0.pointer) } ?? 0 }
+    }
+
     /// Reads these partitions and no others, each from its offset on. Polling thread only.
     package func assign(_ offsets: [TopicPartition: Int64]) throws(KafkaError) {
         try check("cannot assign \(offsets.count) partitions") {

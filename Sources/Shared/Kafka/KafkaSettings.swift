@@ -74,6 +74,9 @@ extension KafkaSettings {
         ])
     }
 
+    /// How many records a consumer fetches ahead, over all its partitions.
+    package static let fetchedAhead = 50_000
+
     /// For a member of a consumer group whose positions live in a database: it is told where to begin, stores no
     /// position in Kafka by itself, and stops rather than begin elsewhere.
     package static func consumer(bootstrapServers: String, group: String) -> KafkaSettings {
@@ -90,9 +93,9 @@ extension KafkaSettings {
             ("heartbeat.interval.ms", "1500"),
             // What an idle partition waits for; the embedded cluster sleeps all of it after an empty fetch.
             ("fetch.wait.max.ms", "20"),
-            // librdkafka 2.0 pauses fetching for a second once either bound is passed, so they are wide.
-            ("queued.min.messages", "1000000"),
-            ("queued.max.messages.kbytes", "131072"),
+            // What is fetched ahead: each record costs 400 bytes besides its own. See `fetchedCount`.
+            ("queued.min.messages", "\(fetchedAhead)"),
+            ("queued.max.messages.kbytes", "32768"),
         ])
     }
 
