@@ -118,8 +118,9 @@ package enum Failpoint: String, CaseIterable, Sendable {
             else { return }
             Self.say("failpoint \(rawValue) at offset \(offset): \(armed.action.rawValue)")
             switch armed.action {
-            case .crash: kill(getpid(), SIGKILL)
-            case .stop: kill(getpid(), SIGSTOP)
+            // To this thread, which then does not go on for a moment; both take the whole process.
+            case .crash: raise(SIGKILL)
+            case .stop: raise(SIGSTOP)
             case .cut, .spoil:
                 guard failing(armed.action) else { Self.giveUp("\(rawValue) has no use for \(armed.action.rawValue)") }
             }
