@@ -22,13 +22,28 @@ struct FailureRun {
         try await FailureRun(failure).play()
     }
 
+    /// Changes what the position says of the record before it.
+    static func playOtherRecord() async throws {
+        let run = try await FailureRun(FailureCase(program: "consumer", point: .inClaim, batch: .first, action: .cut))
+        let former = try run.start()
+        try await run.write(0, and: former)
+        try await former.stop()
+        try run.database.execute("UPDATE offset_ledger SET anchor = anchor + 1")
+        try await run.write(1)
+        let reader = try run.start()
+        try await reader.waitForLog("halted", count: partitions.count)
+        try await reader.stop()
+        let count = try run.database.value("SELECT count(*) FROM trade_data_finhub")
+        guard count == "\(portion * partitions.count)" else { throw TestFailure("\(count) trades were stored") }
+    }
+
     private init(_ failure: FailureCase) async throws {
         self.failure = failure
         broker = try await Broker(partitions: Self.partitions.count)
         database = try await TestDatabase()
         directory = try TemporaryDirectory(prefix: "tickstream-failpoint")
-        // The shortest that the broker bears: the embedded one rebalances within the session but a second.
-        let session = Broker.kafkaHome == nil ? 2000 : 1500
+        // Short ones; the embedded broker has a first join wait for 3 s, and the session must not end meanwhile.
+        let session = Broker.kafkaHome == nil ? 3500 : 1500
         try "session.timeout.ms=\(session)\nheartbeat.interval.ms=200\n"
             .write(toFile: properties, atomically: true, encoding: .utf8)
         try database.execute(
@@ -36,6 +51,7 @@ struct FailureRun {
     }
 
     private func play() async throws {
+        if failure.point == .afterSendingCommit { try slowDownCommit() }
         let fatal = failure.batch.rawValue
         let isClaim = failure.point == .inClaim
         var reader = try start(armed: !isClaim || fatal == 0)
@@ -56,20 +72,18 @@ struct FailureRun {
             guard try await reader.end() == .signaled(SIGKILL) else {
                 throw TestFailure("no crash\n\(reader.lastLines)")
             }
-            if others.isEmpty { others.append(try start()) }
+            try await haveTakenOver(&others)
         case .stop:
-            if others.isEmpty { others.append(try start()) }
-            try await others[0].wait(for: "the other one to own all partitions") {
-                try await others[0].metric("assigned_partitions") == Double(Self.partitions.count)
-            }
+            try await haveTakenOver(&others)
             try await waitUntilStored(through: fatal, by: others[0])
             reader.child.kill(SIGCONT)
         case .cut: break
         case .spoil:
-            guard try await !reader.end().isSuccess, reader.log.contains("COMMIT was answered by ROLLBACK") else {
-                throw TestFailure("nobody noticed\n\(reader.lastLines)")
+            try await eventually("somebody notices\n\(reader.lastLines)", within: .seconds(20)) {
+                reader.log.contains("COMMIT was answered by ROLLBACK")
             }
-            others.append(try start())
+            _ = try await reader.end()
+            try await haveTakenOver(&others)
         }
         let alive = reader.child.isRunning ? others + [reader] : others
         for number in fatal..<FailureCase.Batch.allCases.count {
@@ -77,7 +91,38 @@ struct FailureRun {
             try await waitUntilStored(through: number, by: alive[0])
         }
         for program in alive { try await program.stop() }
+        if failure.action != .stop, let fenced = alive.first(where: { $0.log.contains("another member has claimed") }) {
+            throw TestFailure("nobody else was there, but it was overtaken\n\(fenced.lastLines)")
+        }
         try verify()
+    }
+
+    /// Waits until another reader, which is started unless there is one, has claimed all partitions.
+    private func haveTakenOver(_ others: inout [RunningProgram]) async throws {
+        if others.isEmpty { others.append(try start()) }
+        let other = others[0]
+        try await wait(
+            for: "the other one to own all partitions", Int64(Self.partitions.count), by: other,
+            """
+            SELECT count(*) FROM offset_ledger JOIN topic_log USING (log_id)
+            WHERE topic = '\(broker.topic)' AND owner LIKE '%:\(other.child.pid)'
+            """)
+    }
+
+    /// Has the commit of the batch take a while on the server: whoever asks meanwhile what became of it must wait.
+    private func slowDownCommit() throws {
+        try database.execute(
+            """
+            CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF NEW.partition = 0 AND \(offset) >= OLD.next_offset AND \(offset) < NEW.next_offset THEN
+                    PERFORM pg_sleep(0.5);
+                END IF;
+                RETURN NULL;
+            END $$;
+            CREATE CONSTRAINT TRIGGER dawdle AFTER UPDATE ON offset_ledger DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION dawdle()
+            """)
     }
 
     private var properties: String { "\(directory.path)/kafka.properties" }
@@ -133,14 +178,18 @@ struct FailureRun {
 
     /// Waits until a portion and those before are behind the positions.
     private func waitUntilStored(through number: Int, by reader: RunningProgram) async throws {
-        let (database, wanted) = (database, Int64((number + 1) * Self.portion * Self.partitions.count))
+        try await wait(
+            for: "portion \(number) to be stored", Int64((number + 1) * Self.portion * Self.partitions.count),
+            by: reader,
+            "SELECT coalesce(sum(next_offset), 0)::bigint FROM offset_ledger")
+    }
+
+    /// Asks until the database answers with this number; a failure shows the reader's log.
+    private func wait(for what: String, _ number: Int64, by reader: RunningProgram, _ question: String) async throws {
         do {
-            try await onThread {
+            try await onThread { [database] in
                 var connection = try database.connect()
-                try eventually("\(wanted) records are stored") {
-                    try connection.query("SELECT coalesce(sum(next_offset), 0)::bigint FROM offset_ledger").int64(0, 0)
-                        == wanted
-                }
+                try eventually(what) { try connection.query(question).int64(0, 0) == number }
             }
         } catch {
             throw TestFailure("\(error)\n\(reader.lastLines)")
