@@ -5,8 +5,8 @@
 # programs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run clean-run test test-kafka e2e feed-faults kills outage chaos fuzz bench lint docs \
-	docs-check format clean
+.PHONY: help setup build run clean-run test test-kafka e2e feed-faults kills outage chaos mutants fuzz bench \
+	lint docs docs-check format clean
 
 TRADES ?= 100000
 SECONDS ?= 180
@@ -66,6 +66,12 @@ outage: build ## take Kafka away for OUTAGE=600 s at RATE=20000 trades/s, and pr
 chaos: build ## break readers, database and broker at random for SECONDS=180 at RATE=4000 trades/s, and prove: KAFKA_HOME=…
 	@deploy/local/setup.sh java
 	@exec env SECONDS=$(SECONDS) .build/release/campaigns chaos
+
+mutants: setup ## break what exactly once rests on, one thing at a time, and have tests notice: KAFKA_HOME=…
+	@test -n "$$KAFKA_HOME" || { echo "KAFKA_HOME=… must name an unpacked Kafka distribution" >&2; exit 1; }
+	@deploy/local/setup.sh java
+	swift build --build-tests
+	@Tests/Mutants/run.sh
 
 fuzz: setup ## feed what reads outside bytes with random ones, FUZZ_SECONDS=60 a target
 	@Tests/Fuzzing/run.sh

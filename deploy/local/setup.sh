@@ -28,6 +28,7 @@ need libssl-dev pkg-config --exists openssl
 need postgresql have_server
 need postgresql-client have psql
 need kcat have kcat
+need patch have patch
 need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 need util-linux have setpriv
 need python3-venv python3 -c 'import ensurepip, venv'
