@@ -70,9 +70,10 @@ import Testing
             try database.awaitLockWaiters(1)
             let other = RunningReader(topic, database.readers, sharesGroup: true)
             try eventually("both are given one") {
-                reader.count("partitions assigned") == 2 && other.count("partitions assigned") == 1
+                reader.count("partitions assigned") >= 2 && other.count("partitions assigned") >= 1
             }
-            #expect(lock.age < .seconds(29))
+            // The batch hangs still.
+            #expect(reader.metrics.recoveries.value == 0)
             try lock.release()
             try database.awaitPosition(200)
             try reader.stop()

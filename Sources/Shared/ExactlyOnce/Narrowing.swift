@@ -31,7 +31,6 @@ struct Narrowing {
     /// A batch was stored: the next may be twice as large.
     mutating func noteStored() {
         guard limit != Self.wide else { return }
-        condemned = nil
         limit = limit >= Self.enough ? Self.wide : limit * 2
     }
 }

@@ -1,0 +1,97 @@
+import Kafka
+import ServiceKit
+import TradeModel
+
+/// What comes from the topic.
+extension Reading {
+    /// Waits for a record or an event, and takes in the records that are there behind it, up to a bound.
+    mutating func takeIn() throws {
+        var milliseconds = pollTime()
+        for _ in 0..<Self.enough {
+            switch consumer.poll(milliseconds: milliseconds) {
+            case .record(let record):
+                try append(record)
+                isQuiet = false
+            case .nothing: return try noteQuiet()
+            case .rebalance(let rebalance): return try handle(rebalance)
+            case .failure(let error, _): return try handle(error)
+            }
+            if isFull { return }
+            // A poll that need not wait need not read the clock either.
+            milliseconds = 0
+        }
+        if consumer.fetchedCount < KafkaSettings.fetchedAhead / 2 { logs.nudge() }
+    }
+
+    /// How long to wait for a record. The writer wakes the poll when it is done, so waiting costs no latency.
+    func pollTime() -> Int32 {
+        guard gathered > 0, !isWriterBusy else { return claimDue == nil ? 100 : 10 }
+        return configuration.commitInterval > .zero ? 10 : 0
+    }
+
+    mutating func append(_ record: borrowing KafkaRecord) throws {
+        if current >= owned.count || owned[current].claim.partition != record.partition {
+            guard let place = places[record.partition] else { return }  // fetched before the partition was given up
+            current = place
+        }
+        Failpoint.afterPoll.reach(configuration.topic, record.partition, record.offset)
+        if record.offset != owned[current].expected {
+            guard owned[current].judge(record) else { return try noteFault() }
+        }
+        let id = RowID.of(log: owned[current].claim.log, partition: record.partition, offset: record.offset)
+        if narrowing.condemns(id) {
+            filling.reject(record, id: id, .refusedByDatabase)
+        } else {
+            filling.append(record, id: id, marks: &owned[current].marks)
+        }
+        owned[current].advance(past: record)
+        gathered += 1
+    }
+
+    /// Of a partition that cannot be read on: what has been gathered is stored, then all is claimed anew, which writes the
+    /// fault down.
+    @inline(never)
+    mutating func noteFault() throws {
+        guard owned[current].fault != nil, claimDue == nil else { return }
+        try claimAnew("a partition cannot be read on")
+    }
+
+    /// There is nothing to read just now: unless the log says otherwise, and Kafka's client is the one that hangs.
+    mutating func noteQuiet() throws {
+        guard !owned.isEmpty, !isSuspended else { return }
+        if !isQuiet {
+            isQuiet = true
+            quietSince = .now
+        }
+        guard ContinuousClock.now - quietSince >= stallAfter else { return }
+        let waiting = owned.filter { $0.fault == nil && logs.reaches(beyond: $0.readTo, $0.claim.partition) }
+        guard waiting.isEmpty else { throw ReaderStalled(partitions: waiting.map(\.claim.partition)) }
+        quietSince = .now
+    }
+
+    mutating func handle(_ error: KafkaError) throws {
+        if error.name == "_AUTO_OFFSET_RESET" || error.name == "OFFSET_OUT_OF_RANGE" {
+            // This comes once a partition, then silence: why, the claim finds out.
+            return try claimAnew("an offset is out of its log's range")
+        }
+        guard !error.isFatal else { throw error }
+        logger.warning("Kafka error while reading; going on", ["error": "\(error)"])
+    }
+
+    /// Tells the group the positions now and then, so that Kafka's own tools show the lag. Nothing depends on it.
+    mutating func commitToGroup(atOnce: Bool) {
+        guard !committed.isEmpty, atOnce || ContinuousClock.now - lastGroupCommit >= .seconds(1) else { return }
+        lastGroupCommit = .now
+        do {
+            try consumer.commitAsync(committed)
+        } catch {
+            logger.debug("the group's offsets were not committed", ["error": "\(error)"])
+        }
+        committed = [:]
+    }
+}
+
+/// There are records, and Kafka's client gives none: as librdkafka 2.0 does for ever when a topic was made anew under it.
+struct ReaderStalled: Error {
+    let partitions: [Int32]
+}
