@@ -36,7 +36,7 @@ run() {
     tests=$(field tests "${@:2}" | sort -u | paste -sd '|')
     failures=$(field failures "${@:2}" | paste -sd ';')
     [ -z "$(field kafka "${@:2}")" ] || broker=()
-    env "${broker[@]}" FAILURES="$failures" swift test --skip-build --filter "^($tests)" >"$log" 2>&1 || status=$?
+    env "${broker[@]}" FAILURES="$failures" deploy/local/test.sh --filter "^($tests)" >"$log" 2>&1 || status=$?
     echo "$status" >"$log.status"
 }
 
