@@ -2,6 +2,7 @@ import DatabaseTestSupport
 import Foundation
 import Kafka
 import Postgres
+import ServiceKit
 import TestSupport
 import Testing
 

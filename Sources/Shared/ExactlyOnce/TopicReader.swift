@@ -15,6 +15,8 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
     private let makeBatch: @Sendable () -> Batch
     private let logger: Logger
     private let metrics: TopicReaderMetrics
+    /// How long a new client must last.
+    private let replacementPause = Duration.seconds(60)
 
     /// Makes a reader.
     /// - Parameter makeBatch: makes the two batches that take turns.
@@ -30,14 +32,25 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
 
     package func run(until shutdown: ShutdownSignal) throws {
         guard try awaitSchema(until: shutdown) else { return }
+        var lastReplacement: ContinuousClock.Instant?
         while !shutdown.isRequested {
             do {
                 try read(until: shutdown)
             } catch let stalled as ReaderStalled {
-                metrics.recoveries.increment()
                 logger.warning(
                     "Kafka's client gives no records although there are some; going on with a new one",
                     ["kafka.topic": configuration.topic, "kafka.partitions": "\(stalled.partitions)"])
+                metrics.recoveries.increment()
+            } catch let error as KafkaError {
+                // A client that is done for is replaced: as one whose commit reached the group under the name that a static
+                // member had before it came back. What a new one does not mend soon, it does not mend.
+                let isRepeated = lastReplacement.map { ContinuousClock.now - $0 < replacementPause } ?? false
+                guard error.isFatal, !isRepeated else { throw error }
+                lastReplacement = .now
+                logger.warning(
+                    "Kafka's client is done for; going on with a new one",
+                    ["kafka.topic": configuration.topic, "error": "\(error)"])
+                metrics.recoveries.increment()
             }
         }
     }
