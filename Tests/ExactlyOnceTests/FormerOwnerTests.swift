@@ -34,11 +34,9 @@ import Testing
             try database.execute("CREATE UNIQUE INDEX ON stored (id)")
             try topic.fill(count: 10)
             var frozen = try Self.frozenOwner(topic, database, hasMoved: hasMoved)
-            let start = ContinuousClock.now
+            // It would never let go by itself.
             let reader = RunningReader(topic, database.readers)
             try database.awaitStored(10)
-            // Not the thirty seconds of a lock's time-out.
-            #expect(ContinuousClock.now - start < .seconds(25), "\(reader.log)")
             #expect(throws: PostgresError.self) { try frozen.commit() }
             #expect(reader.count("ended sessions of a former owner") == 1)
             try reader.stop()
