@@ -41,6 +41,28 @@ import Testing
             """)
     }
 
+    @Test func `a claim that waits behind a reset begins where the reset has put it`() async throws {
+        try await TestDatabase.run { database in
+            var connection = try database.connect()
+            _ = try Self.ledger("a").claim([0], &connection) { _ in 10 }
+            try connection.begin()
+            _ = try LedgerReset.apply(
+                LedgerPosition.Selection(reader: "a", cluster: "cluster", topic: "trades", partition: 0), &connection
+            ) { _ in 3 }
+            let claim = Worker {
+                var other = try database.connect()
+                return try Self.ledger("a").claims([0], &other) { _ in throw TestFailure("it is known") }[0]
+            }
+            try database.awaitLockWaiters(1)
+            try connection.commit()
+            let claimed = try claim.value()
+            #expect(claimed.log == 2 && claimed.nextOffset == 3)
+            #expect(
+                try database.rows("SELECT log_id, next_offset, epoch FROM offset_ledger ORDER BY 1")
+                    == [["1", "10", "2"], ["2", "3", "\(claimed.epoch)"]])
+        }
+    }
+
     @Test func `what several readers skip is written down once, together or one by one`() async throws {
         try await TestDatabase.run { database in
             var connection = try database.connect()

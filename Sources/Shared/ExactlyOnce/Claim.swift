@@ -39,6 +39,8 @@ package struct ClaimAnswer: Sendable {
     package internal(set) var claims: [Claim] = []
     /// Those that cannot, until somebody resets them.
     package internal(set) var halted: [HaltedPartition] = []
+    /// The log in which each of them was claimed.
+    var logs: [Int32: Int32] = [:]
     /// The sessions of those who had claimed them before.
     var formerOwners: [DatabaseSession] = []
 }

@@ -46,6 +46,10 @@ package struct OffsetLedger: Sendable {
             if try raiseEpoch(partition, &answer, &connection) { continue }
             try insert(partition, log, firstOffset: try firstOffset(partition), &answer, &connection)
         }
+        guard try isCurrent(answer, &connection) else {
+            try connection.rollback()
+            return try claim(partitions, &connection, firstOffset: firstOffset)
+        }
         // Only now, when nobody else can change them any more.
         let marks = try marks(of: answer.claims, &connection)
         Failpoint.inClaim.reach(topic, answer.claims, &connection)
@@ -167,6 +171,21 @@ package struct OffsetLedger: Sendable {
         answer.add(partition, result)
     }
 
+    /// Whether no reset has begun another generation while this claim waited for it. Now that the rows are locked, none can.
+    private func isCurrent(_ answer: ClaimAnswer, _ connection: inout PostgresConnection) throws -> Bool {
+        let rows = try connection.query(
+            """
+            SELECT DISTINCT ON (partition) partition, log_id
+            FROM offset_ledger JOIN topic_log USING (log_id)
+            WHERE reader = $1 AND cluster_id = $2 AND topic = $3 AND partition = ANY ($4::int[])
+            ORDER BY partition, generation DESC
+            """,
+            parameters: [.text(reader), .text(cluster), .text(topic), Self.array(Array(answer.logs.keys))])
+        return (0..<rows.rowCount).allSatisfy {
+            answer.logs[Int32(rows.int64($0, 0)!)] == rows.int64($0, 1).map { Int32($0) }
+        }
+    }
+
     private static let sessionStart = "(SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
 
     private func marks(
@@ -193,6 +212,7 @@ package struct OffsetLedger: Sendable {
 extension ClaimAnswer {
     /// Adds a row of log_id, epoch, next_offset, anchor and fault; the first three are NOT NULL.
     fileprivate mutating func add(_ partition: Int32, _ row: borrowing PostgresResult) {
+        logs[partition] = Int32(row.int64(0, 0)!)
         if let reason = row.string(0, 4) {
             halted.append(HaltedPartition(partition: partition, reason: reason))
         } else {
