@@ -53,6 +53,17 @@ package struct Broker: Sendable {
             + (program == "kpi-service" ? [] : ["--events-topic", eventsTopic])
     }
 
+    /// The group of a program that reads the topic of trades: the topic's own, for a real Kafka keeps groups from test to
+    /// test.
+    package func group(of program: String) -> String { "\(program)-\(topic)" }
+
+    /// What the log of a real broker says of a group so far, line by line; nothing with the embedded one, which has no log.
+    package func log(ofGroup group: String) async throws -> [String] {
+        guard let server = try await Self.shared.value else { return [] }
+        return try String(contentsOfFile: server.logFile, encoding: .utf8).split(separator: "\n")
+            .filter { $0.contains(" group \(group) ") }.map(String.init)
+    }
+
     /// How many records a topic holds: that of the trades unless told otherwise.
     package func recordCount(of topic: String? = nil, partitions: Int = 2) async throws -> Int {
         try await onThread { [bootstrap, topic = topic ?? self.topic] in

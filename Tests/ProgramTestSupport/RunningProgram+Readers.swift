@@ -8,12 +8,9 @@ extension RunningProgram {
         _ environment: [String: String] = [:]
     ) throws -> RunningProgram {
         try RunningProgram(
-            name, broker.arguments(of: name) + groupArguments(name, broker) + arguments,
+            name,
+            broker.arguments(of: name)
+                + [name == "consumer" ? "--consumer-group" : "--kpi-group", broker.group(of: name)] + arguments,
             environment.merging(["DATABASE_URL": databaseURL]) { given, _ in given })
-    }
-
-    /// A group of the topic's own: a real Kafka keeps groups from test to test.
-    private static func groupArguments(_ name: String, _ broker: Broker) -> [String] {
-        [name == "consumer" ? "--consumer-group" : "--kpi-group", "\(name)-\(broker.topic)"]
     }
 }
