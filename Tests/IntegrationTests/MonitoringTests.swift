@@ -52,6 +52,9 @@ import Testing
             #expect(try await reader.metric("records_read_total") == Double(Self.trades))
             #expect(try await reader.metric("records_rejected_total") == 0)
             #expect(try await reader.metric("ledger_next_offset") == Double(Self.trades))
+            #expect(try await reader.metric("batch_records") > 0)
+            #expect(try await reader.metric("halted_partitions") == 0)
+            try await reader.wait(for: "no lag") { try await reader.metric("lag_records") == 0 }
         }
         #expect(try await broker.recordCount() == Self.trades)
         #expect(try database.value("SELECT count(*) FROM trade_data_finhub") == "\(Self.trades)")
@@ -85,6 +88,17 @@ import Testing
         let readers = try RunningProgram.readers.map { try RunningProgram.reader($0, broker, database.url) }
         let producer = try RunningProgram.producer(broker, feed: url)
         for reader in readers { try await reader.waitUntilStored(from: producer) }
+        // Of a partition's halt there is a metric once it was halted: each reader finds a fault when it claims anew.
+        try database.execute(
+            """
+            UPDATE offset_ledger SET fault = 'made up', epoch = epoch + 1
+            WHERE partition = 0 AND log_id = (SELECT log_id FROM topic_log WHERE topic = '\(broker.topic)')
+            """)
+        for reader in readers {
+            try await reader.wait(for: "a halted partition") { try await reader.metric("halted_partitions") == 1 }
+            #expect(try await reader.metric("partition_halted") == 1)
+            for metric in ["lag_records", "batch_records"] { _ = try await reader.metric(metric) }
+        }
         for program in [producer] + readers {
             let file = "\(directory.path)/\(program.name)"
             try await program.get("/metrics").body.write(toFile: file, atomically: true, encoding: .utf8)
