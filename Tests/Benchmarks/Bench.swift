@@ -23,25 +23,23 @@ struct Bench {
             TopicToTable(workload: workload, filled: filled, database: database),
             TopicToRollups(workload: workload, filled: filled, database: database),
         ]
-        var report = Report(broker: broker.name)
-        for stage in try chosen(of: stages) {
-            report.add(try await measure(stage))
-        }
-        print("\n\(report.table)")
+        let latency = TradeToCommit(workload: workload, broker: broker, database: database)
+        try checkNames(stages.map(\.name) + [TradeToCommit.name])
+        var report = Report()
+        for stage in stages where isChosen(stage.name) { report.add(try await measure(stage, broker)) }
+        if isChosen(TradeToCommit.name) { report.add(try await measure(latency)) }
+        print("\n\(report.tables)")
         try report.write(to: ".local/bench.json")
     }
 
-    private func chosen(of stages: [any Stage]) throws -> [any Stage] {
-        guard !options.stages.isEmpty else { return stages }
-        return try options.stages.map { name in
-            guard let stage = stages.first(where: { $0.name == name }) else {
-                throw BenchError("there is no stage '\(name)': \(stages.map(\.name).joined(separator: ", "))")
-            }
-            return stage
-        }
+    private func isChosen(_ name: String) -> Bool { options.stages.isEmpty || options.stages.contains(name) }
+
+    private func checkNames(_ names: [String]) throws {
+        guard let unknown = options.stages.first(where: { !names.contains($0) }) else { return }
+        throw BenchError("there is no stage '\(unknown)': \(names.joined(separator: ", "))")
     }
 
-    private func measure(_ stage: any Stage) async throws -> StageResult {
+    private func measure(_ stage: any Stage, _ broker: Broker) async throws -> StageResult {
         print("\n\(stage.name), against: \(stage.limitName)")
         try await stage.prepare()
         var limits: [Double] = []
@@ -51,6 +49,21 @@ struct Bench {
             measurements.append(try await stage.measure())
             print("  \(Report.rate(measurements.last!.rate)) trades/s of \(Report.rate(limits.last!))")
         }
-        return StageResult(stage.name, measurements, limits: limits, trades: options.trades)
+        return StageResult(
+            stage.name, measurements, limits: limits, trades: options.trades, broker: broker.name)
+    }
+
+    private func measure(_ stage: TradeToCommit) async throws -> LatencyResult {
+        print("\n\(TradeToCommit.name), against: \(TradeToCommit.limitName)")
+        try await stage.prepare()
+        var limits: [Double] = []
+        var latencies: [Latency] = []
+        for _ in 0..<options.runs {
+            let single = try stage.measureLimit()
+            limits.append(single.time)
+            latencies.append(try await stage.measure(flush: single.flush))
+            print("  \(latencies.last!), a single row \(Report.number(single.time, places: 2))")
+        }
+        return LatencyResult(TradeToCommit.name, latencies, limits: limits, broker: stage.broker.name)
     }
 }

@@ -2,6 +2,8 @@ import Foundation
 import LocalServers
 import Migrations
 import Postgres
+import ServiceKit
+import TradeModel
 
 /// A private PostgreSQL with the schema, as durable as PostgreSQL comes.
 @MainActor
@@ -14,8 +16,9 @@ final class Database {
 
     /// Starts the server and brings its schema.
     static func start() async throws -> Database {
-        // Vacuuming in the middle of some runs would only add noise.
-        let server = try PostgresServer(durability: .durable, settings: ["autovacuum": "off"])
+        // Vacuuming in the middle of some runs would only add noise. The moments of commits are what latency is made of.
+        let server = try PostgresServer(
+            durability: .durable, settings: ["autovacuum": "off", "track_commit_timestamp": "on"])
         try await server.start()
         return try Database(server)
     }
@@ -59,6 +62,52 @@ final class Database {
     func expect(_ number: Int, _ sql: String) throws {
         let found = try self.number(sql)
         guard found == number else { throw BenchError("counted \(found) where \(number) must be: \(sql)") }
+    }
+
+    /// Adds rows to the trades, each in a transaction of its own.
+    /// - Returns: the medians of the time that they took.
+    func commitSingleRows(_ count: Int) throws -> SingleCommits {
+        try connection.execute(
+            """
+            PREPARE single_row (bigint) AS
+            INSERT INTO trade_data_finhub VALUES
+                ($1, 'AAPL', 317.775, '2026-01-05 14:30Z', 200, '["1"]', now(), now(), now(), 0, $1, 'single', $1, 0)
+            """)
+        var times: [Int64] = []
+        var answers: [Int64] = []
+        for number in 1...count {
+            let begun = Timestamp.now()
+            try connection.execute("EXECUTE single_row (\(number))")
+            let answered = Timestamp.now()
+            times.append(answered.microseconds - begun.microseconds)
+            answers.append(answered.microseconds)
+        }
+        try connection.execute("DEALLOCATE single_row")
+        let moments = try connection.query(
+            """
+            SELECT (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint FROM trade_data_finhub ORDER BY id
+            """)
+        let flushes = answers.indices.map { answers[$0] - (moments.int64($0, 0) ?? .min) }
+        func median(_ values: [Int64]) -> Double { Double(values.sorted()[values.count / 2]) / 1000 }
+        return SingleCommits(time: median(times), flush: median(flushes))
+    }
+
+    /// Percentiles of the time between two moments of the trades in the table, in milliseconds.
+    /// - Parameter moments: the earlier one and the later one: columns, or `committed` for the moment that PostgreSQL notes
+    ///   as that of the commit.
+    func milliseconds(_ moments: (String, String), _ shares: [Double]) throws -> [Double] {
+        let result = try connection.query(
+            """
+            SELECT unnest(percentile_cont(ARRAY[\(shares.map { "\($0)" }.joined(separator: ", "))]) WITHIN GROUP (
+                ORDER BY extract(epoch FROM \(moments.1) - \(moments.0)) * 1000))
+            FROM (SELECT *, pg_xact_commit_timestamp(xmin) AS committed FROM trade_data_finhub) AS trades
+            """)
+        return try shares.indices.map { row in
+            guard let number = result.string(row, 0).flatMap(Double.init) else {
+                throw BenchError("PostgreSQL has no moments of commits")
+            }
+            return number
+        }
     }
 
     /// Writes a table's rows to a file, in COPY's binary format.

@@ -1,0 +1,77 @@
+/// A stage's figures over all runs: medians.
+struct StageResult: Encodable {
+    let stage: String
+    let rate: Double
+    let limit: Double
+    let ratio: Double
+    let cpuSecondsPerMillion: Double
+    let peakRSSMegabytes: Double
+    let runs: Int
+    /// Between the slowest and the fastest run of the stage, as a share of the median.
+    let spread: Double
+    let broker: String
+
+    enum CodingKeys: String, CodingKey {
+        case stage, rate, limit, ratio, runs, spread, broker
+        case cpuSecondsPerMillion = "cpu_seconds_per_million"
+        case peakRSSMegabytes = "peak_rss_mb"
+    }
+
+    init(_ stage: String, _ measurements: [Measurement], limits: [Double], trades: Int, broker: String) {
+        let rates = measurements.map(\.rate)
+        self.stage = stage
+        self.broker = broker
+        rate = rates.median
+        limit = limits.median
+        ratio = rate / limit
+        runs = rates.count
+        spread = rates.spread
+        cpuSecondsPerMillion = measurements.map(\.usage.cpuSeconds).median * 1_000_000 / Double(trades)
+        peakRSSMegabytes = measurements.map(\.usage.peakMegabytes).median
+    }
+}
+
+/// How long trades took over all runs, in milliseconds: medians of the runs' percentiles.
+struct LatencyResult: Encodable {
+    let stage: String
+    let p50: Double
+    let p95: Double
+    let p99: Double
+    let limit: Double
+    /// How many times the limit the median trade takes: the smaller, the better.
+    let ratio: Double
+    let runs: Int
+    /// Between the slowest and the fastest run's median, as a share of the median.
+    let spread: Double
+    let broker: String
+
+    enum CodingKeys: String, CodingKey {
+        case stage, ratio, runs, spread, broker
+        case p50 = "p50_ms"
+        case p95 = "p95_ms"
+        case p99 = "p99_ms"
+        case limit = "limit_ms"
+    }
+
+    init(_ stage: String, _ latencies: [Latency], limits: [Double], broker: String) {
+        self.stage = stage
+        self.broker = broker
+        p50 = latencies.map(\.p50).median
+        p95 = latencies.map(\.p95).median
+        p99 = latencies.map(\.p99).median
+        limit = limits.median
+        ratio = p50 / limit
+        runs = latencies.count
+        spread = latencies.map(\.p50).spread
+    }
+}
+
+extension [Double] {
+    fileprivate var median: Double {
+        let sorted = sorted()
+        let middle = count / 2
+        return count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
+    }
+
+    fileprivate var spread: Double { (self.max()! - self.min()!) / median }
+}
