@@ -43,8 +43,11 @@ build FeedFrames Sources/Shared/TradeModel/*.swift
 build Reassembly Sources/Shared/WebSocket/MessageAssembler.swift Tests/Fuzzing/Shared/*.swift
 build ClientWire Sources/Shared/WebSocket/*.swift Tests/WebSocketTests/SHA1.swift Tests/Fuzzing/Shared/*.swift \
     -I Sources/Shared/CLibraries/CLibwebsockets
+build Encoders Sources/Shared/Postgres/FieldBuffer.swift Sources/Shared/Postgres/FieldBuffer+Numeric.swift \
+    Sources/Shared/Postgres/PostgresError.swift
 
 run FeedFrames frames -dict=Tests/Fuzzing/Seeds/json.dict
+run Encoders values
 run Reassembly wire
 # Its threads allocate across inputs, which the leak check takes for leaks.
 run ClientWire wire -detect_leaks=0

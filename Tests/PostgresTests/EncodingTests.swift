@@ -1,9 +1,13 @@
-import Postgres
+@testable import Postgres
 import TestSupport
 import Testing
+import TradeModel
 
 /// The binary encoding against the server's own reading of text.
 @Suite struct `Binary encoding` {
+    /// So many random values of a type are compared.
+    static let million = 1_000_000
+
     /// Copies pairs of a binary value and its text, and returns what the server finds different, in value or in form.
     func differences(
         type: String, count: Int, _ encode: (inout FieldBuffer, Int) throws -> String
@@ -16,8 +20,11 @@ import Testing
             let text = try encode(&rows.fields, index)
             rows.fields.text(text)
             rows.endRow()
+            guard rows.rowCount == 50_000 || index == count - 1 else { continue }
+            try connection.copyIn("COPY t FROM STDIN (FORMAT binary)", rows: rows)
+            rows.reset()
         }
-        try connection.copyIn("COPY t FROM STDIN (FORMAT binary)", rows: rows)
+        #expect(try connection.query("SELECT count(*) FROM t").int64(0, 0) == Int64(count))
         let result = try connection.query(
             """
             SELECT value::text, expected FROM t
@@ -62,16 +69,26 @@ import Testing
 
     @Test func `of random numerics has the value and the decimals of the text`() throws {
         var random = SplitMix64(seed: 1)
-        let found = try differences(type: "numeric", count: 200_000) { fields, _ in
-            var coefficient = Int128(random.next() >> 1) << 64 | Int128(random.next())
-            coefficient >>= Int128.random(in: 0...126, using: &random)
-            // Zeros at the end are what stripping can get wrong.
-            for _ in 0..<Int.random(in: 0...12, using: &random) where coefficient.magnitude < UInt128(Self.nines) / 10 {
-                coefficient *= 10
+        let groups: [Int128] = [0, 1, 9, 10, 99, 100, 999, 1_000, 9_990, 9_999]
+        let found = try differences(type: "numeric", count: Self.million) { fields, index in
+            var coefficient: Int128 = 0
+            if index & 1 == 0 {
+                coefficient = (Int128(random.next() >> 1) << 64 | Int128(random.next())) >> Int128(random.below(127))
+                // Zeros at the end are what stripping can get wrong.
+                for _ in 0..<random.below(13) where coefficient.magnitude < UInt128(Self.nines) / 10 {
+                    coefficient *= 10
+                }
+            } else {
+                // Digits of base 10000 at their borders, and zeros between them.
+                for _ in 0...random.below(9) { coefficient = coefficient * 10_000 + groups[random.below(groups.count)] }
             }
-            if Bool.random(using: &random) { coefficient.negate() }
-            let scale = Int.random(in: 0...(Bool.random(using: &random) ? 8 : 76), using: &random)
-            try fields.numeric(coefficient: coefficient, scale: scale)
+            if random.oneIn(2) { coefficient.negate() }
+            let scale = random.below(random.oneIn(2) ? 9 : 77)
+            if scale <= 38, coefficient.magnitude <= UInt128(Self.nines) {
+                try fields.numeric(Decimal(coefficient: coefficient, scale: UInt8(scale)))
+            } else {
+                try fields.numeric(coefficient: coefficient, scale: scale)
+            }
             return decimal(coefficient, scale: scale)
         }
         #expect(found == [])
@@ -92,6 +109,43 @@ import Testing
             return decimal(digits.map { "\($0)" }.joined(), isNegative: isNegative, scale: scale)
         }
         #expect(found == [])
+    }
+
+    @Test func `of sums of products is what the server makes of their factors`() throws {
+        var random = SplitMix64(seed: 5)
+        func factor() -> Decimal {
+            let coefficient = (Int128(random.next() >> 2) << 64 | Int128(random.next())) >> Int128(random.below(126))
+            return Decimal(
+                coefficient: (random.oneIn(2) ? coefficient : -coefficient) % (Self.nines + 1),
+                scale: UInt8(random.below(39)))
+        }
+        var connection = try connect()
+        try connection.execute("CREATE TEMP TABLE t (value numeric, factors numeric[])")
+        var rows = CopyBuffer()
+        let array = BinaryArray(of: .numeric)
+        for _ in 0..<50_000 {
+            var sum = ExactSum()
+            array.reset()
+            for _ in 0..<3 {
+                let (left, right) = (factor(), factor())
+                sum.addProduct(left, right)
+                try array.elements.numeric(left)
+                try array.elements.numeric(right)
+            }
+            rows.beginRow(columns: 2)
+            try rows.fields.numeric(sum)
+            rows.fields.bytes(array.seal())
+            rows.endRow()
+        }
+        try connection.copyIn("COPY t FROM STDIN (FORMAT binary)", rows: rows)
+        let wrong = try connection.query(
+            """
+            SELECT value, factors FROM (
+                SELECT value, factors,
+                    factors[1] * factors[2] + factors[3] * factors[4] + factors[5] * factors[6] AS sum FROM t) AS sums
+            WHERE value <> sum OR value::text <> sum::text LIMIT 10
+            """)
+        #expect((0..<wrong.rowCount).map { "\(wrong.string($0, 0)!) for \(wrong.string($0, 1)!)" } == [])
     }
 
     @Test func `of a wide magnitude equals that of the same coefficient`() throws {
@@ -158,14 +212,16 @@ import Testing
 
     @Test func `of random timestamps is the same moment as the text`() throws {
         var random = SplitMix64(seed: 3)
-        let found = try differences(type: "timestamptz", count: 100_000) { fields, index in
+        let found = try differences(type: "timestamptz", count: Self.million) { fields, index in
             let range: ClosedRange<Int64> =
-                switch index % 3 {
+                switch index % 4 {
                 case 0: Self.firstTimestamp ... .max
                 case 1: -1_000_000...1_000_000
                 default: 0...4_000_000_000_000_000
                 }
-            let value = Int64.random(in: range, using: &random)
+            var value = Int64.random(in: range, using: &random)
+            // Within a microsecond of midnight, where seconds, days, months and years change.
+            if index % 4 == 3 { value = value / 86_400_000_000 * 86_400_000_000 + Int64(random.below(3)) - 1 }
             try fields.timestamptz(microsecondsSince1970: value)
             return timestamp(value)
         }
