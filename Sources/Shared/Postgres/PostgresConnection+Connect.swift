@@ -18,7 +18,20 @@ extension PostgresConnection {
         }
         PQfinish(handle)
         throw PostgresError(
-            sqlState: sqlState, message: "\(configuration.redactedDescription): \(message)", isConnectionLost: true)
+            sqlState: sqlState, message: "\(configuration.redactedDescription): \(message)\(advice(on: message))",
+            isConnectionLost: true)
+    }
+
+    /// What to do about a certificate that libpq refused: it says that, but not always why.
+    private static func advice(on message: String) -> String {
+        if message.contains("certificate verify failed") {
+            "The server's certificate is out of date, or of an authority that is not trusted: check the server's "
+                + "certificate, this machine's clock, and sslrootcert."
+        } else if message.contains("does not match host name") {
+            "Connect by a name that is in the server's certificate; hostaddr may say where that is."
+        } else {
+            ""
+        }
     }
 
     private static func start(_ configuration: PostgresConfiguration) -> OpaquePointer? {

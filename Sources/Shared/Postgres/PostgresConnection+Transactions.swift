@@ -38,9 +38,16 @@ extension PostgresConnection {
     package mutating func begin(
         _ isolation: Isolation = .readCommitted, limits: TransactionLimits? = nil
     ) throws(PostgresError) {
-        let begin = "BEGIN ISOLATION LEVEL \(isolation.rawValue)"
+        let begin = "BEGIN ISOLATION LEVEL \(isolation.rawValue); \(Self.keepalives)"
         try execute(limits.map { "\(begin); \($0.statements)" } ?? begin)
     }
+
+    /// The server's side of `PostgresConfiguration.defaults`: a client whose machine is gone loses its locks with its
+    /// connection, also in mid-COPY. For the transaction only, since sessions may be shared behind a pooler.
+    private static let keepalives = [
+        ("tcp_keepalives_idle", "keepalives_idle"), ("tcp_keepalives_interval", "keepalives_interval"),
+        ("tcp_keepalives_count", "keepalives_count"), ("tcp_user_timeout", "tcp_user_timeout"),
+    ].map { "SET LOCAL \($0) = \(PostgresConfiguration.defaults[$1]!)" }.joined(separator: "; ")
 
     /// Commits.
     ///

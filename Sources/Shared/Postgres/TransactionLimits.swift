@@ -5,7 +5,8 @@ package struct TransactionLimits: Sendable {
     private let settings: [(name: String, limit: Duration)]
 
     /// - Parameters:
-    ///   - statement: one statement; a COPY ends so, too, when its client stalls.
+    ///   - statement: one statement. It does not end a COPY that waits for its client's next row: the server takes in
+    ///     such an end only with that row. Who waits for its locks ends its session.
     ///   - lock: waiting for one lock.
     ///   - idle: waiting for the client's next statement.
     package init(statement: Duration, lock: Duration, idle: Duration) {
