@@ -36,13 +36,13 @@ clean-run: ## forget the data of make run
 	@deploy/local/clean-run.sh
 
 test: setup ## run all tests, on the embedded broker
-	@deploy/local/setup.sh promtool
+	@deploy/local/setup.sh promtool pgbouncer
 	swift build --build-tests
 	@env -u KAFKA_HOME -u KAFKA_BOOTSTRAP_SERVERS deploy/local/test.sh
 
 test-kafka: setup ## run the tests that talk to a broker on a real Kafka: make test-kafka KAFKA_HOME=…
 	@test -n "$$KAFKA_HOME" || { echo "KAFKA_HOME=… must name an unpacked Kafka distribution" >&2; exit 1; }
-	@deploy/local/setup.sh java promtool
+	@deploy/local/setup.sh java promtool pgbouncer
 	swift build --build-tests
 	@deploy/local/test.sh --filter '^($(KAFKA_TESTS))\.'
 
@@ -73,7 +73,7 @@ mutants: setup ## break what exactly once rests on, one thing at a time, and hav
 	swift build --build-tests
 	@Tests/Mutants/run.sh
 
-fuzz: setup ## feed what reads outside bytes with random ones, FUZZ_SECONDS=60 a target
+fuzz: setup ## feed what reads outside bytes, and the encoders, with random ones, FUZZ_SECONDS=60 a target
 	@Tests/Fuzzing/run.sh
 
 bench: build ## measure throughput beside the limits of this machine; on a real Kafka with KAFKA_HOME=…

@@ -15,12 +15,14 @@ private let shared = Task {
 package struct TestDatabase: Sendable {
     /// The connection string, which holds no secret.
     package let url: String
+    /// The database's name in its server.
+    package let name: String
     private let configuration: PostgresConfiguration
 
     /// Makes a database in the shared server, or in one of the test's own.
     package init(in server: PostgresServer? = nil, migrated: Bool = true) async throws {
         let server = if let server { server } else { try await shared.value }
-        let name = "test_\(UUID().uuidString.prefix(8).lowercased())"
+        name = "test_\(UUID().uuidString.prefix(8).lowercased())"
         try await server.createDatabase(name)
         url = server.connectionString(database: name)
         configuration = try PostgresConfiguration(url, applicationName: "tests")
@@ -29,6 +31,13 @@ package struct TestDatabase: Sendable {
             var connection = try PostgresConnection(configuration)
             _ = try Migrator.tickstream.migrate(&connection)
         }
+    }
+
+    /// The same database in a server that follows the first one, or has taken its place.
+    package init(_ other: TestDatabase, in server: PostgresServer) throws {
+        name = other.name
+        url = server.connectionString(database: name)
+        configuration = try PostgresConfiguration(url, applicationName: "tests")
     }
 
     /// Runs a blocking test with a new database on a thread of its own.

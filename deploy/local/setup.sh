@@ -1,7 +1,7 @@
 #!/bin/sh
-# setup.sh [java] [promtool]: installs what building, testing and running on this machine needs and is missing. With
-# "java" a Java runtime as well, for a real Kafka; with "promtool" Prometheus' checker of metrics, below .build/tools.
-# Quick when nothing is missing. Only root can install: others are told the command.
+# setup.sh [java] [promtool] [pgbouncer]: installs what building, testing and running on this machine needs and is missing.
+# With "java" a Java runtime as well, for a real Kafka; with "promtool" Prometheus' checker of metrics, with "pgbouncer" the
+# pooler, both below .build/tools. Quick when nothing is missing. Only root can install: others are told the command.
 set -eu
 
 missing=
@@ -72,17 +72,36 @@ if ! "$python/bin/python" -c 'import websocket, websockets' 2>/dev/null; then
         echo "Without them everything runs, but the tests of Python clients will fail. Is PyPI reachable?" >&2
 fi
 
-# From the package's file, since installing the package would leave a server running. Works without root as well.
-download() { apt-get -q -o APT::Sandbox::User=root download "$1"; }
+# From the packages' files, since installing the packages would leave servers running. Works without root as well.
+tools=$(realpath -m "$(dirname "$0")/../../.build/tools")
+download() { apt-get -q -o APT::Sandbox::User=root download "$@"; }
+unpack() { # unpack PACKAGE...: into the working directory
+    { download "$@" || { apt-get -q update && download "$@"; }; } || return
+    for file in *.deb; do dpkg-deb -x "$file" . || return; done
+}
 get_promtool() (
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
-    cd "$folder" && { download prometheus || { apt-get -q update && download prometheus; }; } &&
-        dpkg --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool && chmod +x promtool &&
-        mkdir -p "$tools" && mv promtool "$tools/promtool"
+    cd "$folder" && unpack prometheus && mkdir -p "$tools" && mv usr/bin/promtool "$tools/promtool"
 )
-tools=$(realpath -m "$(dirname "$0")/../../.build/tools")
+# With those of its libraries that are not installed.
+get_pgbouncer() (
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    libraries=$(apt-cache depends --important pgbouncer | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
+    for library in $libraries; do
+        dpkg-query -W -f '${db:Status-Status}' "$library" 2>/dev/null | grep -q '^installed' || set -- "$@" "$library"
+    done
+    cd "$folder" && unpack pgbouncer "$@" && mkdir -p "$folder/pgbouncer" || return
+    find usr lib -name '*.so.*' -exec cp -P {} pgbouncer/ \; 2>/dev/null
+    mv usr/sbin/pgbouncer pgbouncer/ && LD_LIBRARY_PATH=$folder/pgbouncer pgbouncer/pgbouncer --version &&
+        mkdir -p "$tools" && rm -rf "$tools/pgbouncer" && mv pgbouncer "$tools/pgbouncer"
+)
 if want promtool && ! have promtool >/dev/null && [ ! -x "$tools/promtool" ]; then
     echo "Getting promtool from the Debian package prometheus"
     get_promtool >/dev/null || echo "promtool cannot be had now: the test that needs it is left out" >&2
+fi
+if want pgbouncer && [ ! -x /usr/sbin/pgbouncer ] && [ ! -x "$tools/pgbouncer/pgbouncer" ]; then
+    echo "Getting PgBouncer from the Debian package pgbouncer"
+    get_pgbouncer >/dev/null || echo "PgBouncer cannot be had now: the tests that need it are left out" >&2
 fi

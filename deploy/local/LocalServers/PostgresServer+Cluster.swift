@@ -64,7 +64,16 @@ extension PostgresServer {
         guard rename(new, data) == 0 else { throw .system("rename \(new) to \(data)", errno: errno) }
     }
 
-    private func write(_ text: String, to path: String) throws(LocalServerError) {
+    /// The superuser's password, once there is a cluster.
+    func password() throws(LocalServerError) -> String {
+        guard let line = try? String(contentsOfFile: passwordFile, encoding: .utf8),
+            let password = line.split(separator: "\n").first?.split(separator: ":").last
+        else { throw LocalServerError(.invalid, "cannot read \(passwordFile)") }
+        return String(password)
+    }
+
+    /// Writes a file that only the server's user may read.
+    func write(_ text: String, to path: String) throws(LocalServerError) {
         unlink(path)
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw .system("write to \(path)", errno: errno) }

@@ -85,6 +85,10 @@ package final class PostgresServer: Sendable {
 
     /// For libpq, over TCP; the password comes from `passwordFile`, so the string holds no secret.
     package func connectionString(database: String = "postgres") -> String {
+        connectionString(database: database, port: port)
+    }
+
+    func connectionString(database: String, port: Int) -> String {
         "postgresql://\(Self.user)@127.0.0.1:\(port)/\(encoded(database))?passfile=\(encoded(passwordFile))"
     }
 
