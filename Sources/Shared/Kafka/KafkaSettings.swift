@@ -67,7 +67,7 @@ extension KafkaSettings {
             ("message.timeout.ms", "0"),
             // The same partition for a key as Kafka's own clients choose.
             ("partitioner", "murmur2_random"),
-            ("linger.ms", "5"),
+            ("linger.ms", "1"),
             ("compression.codec", "none"),
             ("queue.buffering.max.messages", "500000"),
             ("queue.buffering.max.kbytes", "131072"),
