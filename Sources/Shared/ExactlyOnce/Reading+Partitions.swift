@@ -38,8 +38,15 @@ extension Reading {
     }
 
     mutating func submitClaim() {
-        let faults = owned.compactMap { partition in
+        // A log that is not what it was stays so; what Kafka's client did wrong, it does not do again. So a fault counts when
+        // the partition has been read anew and is found at fault in the same place.
+        let found = owned.compactMap { partition in
             partition.fault.map { (claim: partition.claim, position: partition.readTo, fault: $0) }
+        }
+        let faults = found.filter { suspected[$0.claim.partition] == Suspicion(position: $0.position, fault: $0.fault) }
+        suspected = [:]
+        for (claim, position, fault) in found {
+            suspected[claim.partition] = Suspicion(position: position, fault: fault)
         }
         forgetOwned()
         claimDue = nil

@@ -95,3 +95,13 @@ extension Reading {
 struct ReaderStalled: Error {
     let partitions: [Int32]
 }
+
+/// A client that gives no records does not let go of its group either: only the end of the process makes it.
+struct ReaderHangs: Error, CustomStringConvertible {
+    let partitions: [Int32]
+
+    var description: String {
+        "Kafka's client gives no records of partitions \(partitions) although there are some, and cannot be closed; start "
+            + "the program again"
+    }
+}

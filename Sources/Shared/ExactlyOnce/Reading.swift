@@ -24,6 +24,8 @@ struct Reading<Batch: TransactionalBatch> {
     /// The place of the last record's partition, which is nearly always that of the next: spares a look-up a record.
     var current = 0
     var halted: Set<Int32> = []
+    /// What was wrong with partitions when they were read last.
+    var suspected: [Int32: Suspicion] = [:]
     var nextRecheck = ContinuousClock.now
 
     var filling: Batch
@@ -145,4 +147,10 @@ struct Reading<Batch: TransactionalBatch> {
         quietSince = .now
         try consumer.assign(offsets)
     }
+}
+
+/// A fault of a partition that may be one of Kafka's client.
+struct Suspicion: Equatable {
+    let position: Int64
+    let fault: LogFault
 }

@@ -88,6 +88,11 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
         metrics.assignedPartitions.set(0)
         if !consumer.close(deadline: .seconds(5)) {
             logger.warning("the consumer group was not left in time; its other members take over a little later")
+            // The client that was left behind keeps its place in the group as long as the process lives: so nobody goes on
+            // beside it.
+            if case .failure(let stalled as ReaderStalled) = result {
+                throw ReaderHangs(partitions: stalled.partitions)
+            }
         }
         try result.get()
     }

@@ -133,9 +133,21 @@ final class ChaosPipeline {
             if stored == wanted { return }
             if stored > last { (last, lastProgress) = (stored, .now) }
             guard ContinuousClock.now - lastProgress < .seconds(90) else {
-                throw CampaignError("the readers stand still: \(stored) of \(wanted) records are stored")
+                let positions = try await onThread { try Self.positions(url) }
+                throw CampaignError(
+                    "the readers stand still: \(stored) of \(wanted) records are stored\n\(positions)")
             }
             try await Task.sleep(for: .milliseconds(200))
         }
+    }
+
+    /// Where each reader stands, who has the partition, and why it is not read on.
+    nonisolated private static func positions(_ url: String) throws -> String {
+        var connection = try PostgresConnection(PostgresConfiguration(url, applicationName: "campaign"))
+        let rows = try connection.query(
+            """
+            SELECT concat_ws(' ', reader, partition, next_offset, owner, updated_at, fault) FROM offset_ledger ORDER BY 1
+            """)
+        return (0..<rows.rowCount).map { rows.string($0, 0) ?? "" }.joined(separator: "\n")
     }
 }
