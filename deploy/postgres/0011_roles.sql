@@ -29,17 +29,18 @@ GRANT SELECT, INSERT, UPDATE ON offset_ledger, source_position TO tickstream_ing
 GRANT INSERT, SELECT (id) ON feed_event TO tickstream_ingest, tickstream_kpi;
 
 -- The consumer adds rows. It cannot change or delete one.
-GRANT INSERT ON trade_data_finhub, rejected_trade TO tickstream_ingest;
+GRANT INSERT ON trade_data_finhub, rejected_trade, ingest_batch TO tickstream_ingest;
+GRANT SELECT ON daily_partition TO tickstream_ingest;
 
 -- The KPI service keeps the rollups, and reads what they are made of.
 GRANT SELECT, INSERT, UPDATE, DELETE ON trade_rollup_1s, trade_rollup_1m, trade_rollup_1h TO tickstream_kpi;
-GRANT SELECT ON trade_data_finhub, threshold TO tickstream_kpi;
+GRANT SELECT ON trade_data_finhub, ingest_batch, threshold TO tickstream_kpi;
 
 -- Dashboards. What a rejected record says is not for them: it may be anything.
 GRANT SELECT ON
     trade_data_finhub, stockevents, trade_rollup_1s, trade_rollup_1m, trade_rollup_1h, threshold,
     average_volume_per_symbol, rate_of_transaction, symbol_count_per_30s, "time", median_process_time_table,
-    feed_event, feed_gap, topic_log, offset_ledger, source_position
+    feed_event, feed_gap, ingest_batch, daily_partition, topic_log, offset_ledger, source_position
     TO tickstream_read;
 GRANT SELECT (id, topic, kafka_partition, kafka_offset, reason, rejected_at) ON rejected_trade TO tickstream_read;
 
@@ -56,20 +57,12 @@ CREATE POLICY read ON source_position FOR SELECT TO tickstream_read USING (true)
 -- The functions that run as the owner are the consumer's, which maintains the table that it fills.
 DO $$
 DECLARE
-    made  regprocedure;
-    given record;
+    made regprocedure;
 BEGIN
     FOR made IN
         SELECT oid::regprocedure FROM pg_proc
         WHERE pronamespace = current_schema()::regnamespace AND proname LIKE 'tickstream\_%'
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tickstream_ingest', made);
-    END LOOP;
-    FOR given IN SELECT * FROM (VALUES
-        ('daily_partition', 'SELECT', 'tickstream_ingest, tickstream_read'),
-        ('ingest_batch', 'INSERT', 'tickstream_ingest'),
-        ('ingest_batch', 'SELECT', 'tickstream_kpi, tickstream_read')
-    ) AS each (relation, privilege, roles) WHERE to_regclass(relation) IS NOT NULL LOOP
-        EXECUTE format('GRANT %s ON %I TO %s', given.privilege, given.relation, given.roles);
     END LOOP;
 END $$;

@@ -130,20 +130,12 @@ package struct LedgerReset: Hashable, Sendable {
     private static func log(
         of position: LedgerPosition, _ generation: Int32, _ connection: inout PostgresConnection
     ) throws -> Int32 {
-        let log: [PostgresParameter] = [
-            .text(position.cluster), .text(position.topic), .integer(Int64(generation)),
-        ]
         let known = try connection.query(
-            "SELECT log_id FROM topic_log WHERE cluster_id = $1 AND topic = $2 AND generation = $3", parameters: log)
+            "SELECT log_id FROM topic_log WHERE cluster_id = $1 AND topic = $2 AND generation = $3",
+            parameters: [.text(position.cluster), .text(position.topic), .integer(Int64(generation))])
         if let number = known.int64(0, 0) { return Int32(number) }
-        let made = try connection.query(
-            """
-            INSERT INTO topic_log (log_id, cluster_id, topic, generation)
-            SELECT max(log_id) + 1, $1, $2, $3 FROM topic_log HAVING max(log_id) < 4095
-            RETURNING log_id
-            """, parameters: log)
-        guard let number = made.int64(0, 0) else { throw LedgerError.tooManyLogs }
-        return Int32(number)
+        return try OffsetLedger.makeLog(
+            cluster: position.cluster, topic: position.topic, generation: generation, &connection)
     }
 
     /// Writes down what readers skip of one partition: each record once, however many readers skip it, together or one by

@@ -18,12 +18,19 @@ extension OffsetLedger {
             throw LedgerError.unknownCluster(reader: reader, topic: topic, cluster: cluster)
         }
         if let log = try knownLog(&connection) { return log }
+        return try Self.makeLog(cluster: cluster, topic: topic, generation: 1, &connection)
+    }
+
+    /// Gives a generation of a topic its number, under the lock that the caller has taken.
+    static func makeLog(
+        cluster: String, topic: String, generation: Int32, _ connection: inout PostgresConnection
+    ) throws -> Int32 {
         let made = try connection.query(
             """
-            INSERT INTO topic_log (log_id, cluster_id, topic)
-            SELECT coalesce(max(log_id), 0) + 1, $1, $2 FROM topic_log HAVING coalesce(max(log_id), 0) < 4095
+            INSERT INTO topic_log (log_id, cluster_id, topic, generation)
+            SELECT coalesce(max(log_id), 0) + 1, $1, $2, $3 FROM topic_log HAVING coalesce(max(log_id), 0) < 4095
             RETURNING log_id
-            """, parameters: [.text(cluster), .text(topic)])
+            """, parameters: [.text(cluster), .text(topic), .integer(Int64(generation))])
         guard made.rowCount == 1, let log = made.int64(0, 0) else { throw LedgerError.tooManyLogs }
         return Int32(log)
     }
