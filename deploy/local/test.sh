@@ -19,7 +19,9 @@ if [ "$status" -eq 0 ]; then
 fi
 printf '\nWhat failed, of the log above:\n'
 {
-    grep -aE '✘|recorded an issue|Fatal error|Assertion .* failed|Program crashed|unexpected signal' "$log" | tail -n 25
+    # An issue's own words stand in the line below it.
+    awk '/✘|recorded an issue|Fatal error|Assertion .* failed|Program crashed|unexpected signal/ { print; told = 1; next }
+        told && /^↳ / { print } { told = 0 }' "$log" | tail -n 40
     # Of a crash, the project's own frames, the innermost first, and what had begun and not ended.
     sed -n '/ crashed:$/,/^Registers:/p' "$log" | grep -aE ' at .*\.swift:[0-9]' | head -n 5
     grep -aq '✘ Test run' "$log" || awk '
