@@ -41,8 +41,6 @@ private struct Hosting: Service {
     let cluster: EmbeddedKafka
 
     func run(until shutdown: ShutdownSignal) {
-        let stop = ConditionLock(false)
-        shutdown.onRequest { stop.withLock { $0 = true } }
-        _ = stop.wait { $0 ? true : nil }
+        shutdown.wait()
     }
 }

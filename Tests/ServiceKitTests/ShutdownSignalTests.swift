@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ServiceKit
@@ -52,5 +53,14 @@ struct ShutdownSignalTests {
             }
             #expect(calls.withLock { $0 }.allSatisfy { $0 == 1 })
         }
+    }
+
+    @Test func `who waits goes on at the request, or when the time is over`() async throws {
+        let signal = ShutdownSignal()
+        #expect(!signal.wait(for: .milliseconds(1)))
+        let waiting = Task.detached { try await onThread { signal.wait() } }
+        signal.request()
+        try await waiting.value
+        #expect(signal.wait(for: .seconds(600)))
     }
 }

@@ -101,9 +101,7 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
     /// - Returns: false when asked to stop meanwhile.
     /// - Throws: what waiting does not mend.
     private func awaitSchema(until shutdown: ShutdownSignal) throws -> Bool {
-        let isStopping = ConditionLock(false)
-        shutdown.onRequest { isStopping.withLock { $0 = true } }
-        while !shutdown.isRequested {
+        repeat {
             do {
                 try requireSchema(of: configuration.database)
                 return true
@@ -111,8 +109,7 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
                 guard error.isRetriable else { throw error }
                 logger.warning("waiting for the database", ["error": "\(error)"])
             }
-            _ = isStopping.wait(for: .seconds(1)) { $0 ? true : nil }
-        }
+        } while !shutdown.wait(for: .seconds(1))
         return false
     }
 }

@@ -3,7 +3,7 @@ import Synchronization
 /// Tells a running service to stop.
 package final class ShutdownSignal: Sendable {
     private let requested = Atomic(false)
-    private let handlers = Mutex<[@Sendable () -> Void]>([])
+    private let handlers = ConditionLock<[@Sendable () -> Void]>([])
 
     package init() {}
 
@@ -28,5 +28,16 @@ package final class ShutdownSignal: Sendable {
             return false
         }
         if isLate { handler() }
+    }
+
+    /// Waits until the stop is asked for.
+    package func wait() {
+        handlers.wait { _ in isRequested ? () : nil }
+    }
+
+    /// Waits until the stop is asked for, but no longer than this.
+    /// - Returns: whether it has been asked for.
+    package func wait(for duration: Duration) -> Bool {
+        handlers.wait(for: duration) { _ in isRequested ? true : nil } ?? false
     }
 }
