@@ -52,4 +52,34 @@ import Testing
         try connection.rollback()
         #expect(connection.transactionStatus == .idle)
     }
+
+    @Test func `begins together with its next statement`() throws {
+        var connection = try connect()
+        try connection.execute("CREATE TEMP TABLE t (n int)")
+        connection.beginWithNextStatement(.serializable)
+        #expect(connection.transactionStatus == .idle)
+        try connection.execute("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)")
+        #expect(connection.transactionStatus == .inTransaction)
+        #expect(try connection.query("SHOW transaction_isolation").string(0, 0) == "serializable")
+        try connection.rollback()
+
+        connection.beginWithNextStatement()
+        #expect(try connection.query("SELECT count(*) + $1 FROM t", parameters: [.integer(3)]).int64(0, 0) == 3)
+        #expect(connection.transactionStatus == .inTransaction)
+        try connection.commit()
+
+        connection.beginWithNextStatement()
+        let copied = try connection.copyIn("COPY t FROM STDIN") { (stream: inout CopyStream) throws(PostgresError) in
+            try stream.send(Array("1\n".utf8))
+        }
+        #expect(copied == 1)
+        #expect(connection.transactionStatus == .inTransaction)
+        try connection.rollback()
+
+        connection.beginWithNextStatement()
+        try connection.rollback()
+        try connection.execute("INSERT INTO t VALUES (4)")
+        #expect(connection.transactionStatus == .idle)
+        #expect(try connection.query("SELECT sum(n) FROM t").int64(0, 0) == 4)
+    }
 }

@@ -145,7 +145,7 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
             try withConnection(&connection) { connection in
                 Failpoint.watch(ledger.topic, stored.advances, &connection)
                 Failpoint.afterEncode.reach(ledger.topic, stored.advances, &connection)
-                try connection.begin(limits: suspects.isEmpty ? .batch : .claim)
+                connection.beginWithNextStatement(limits: suspects.isEmpty ? .batch : .claim)
                 try stored.batch.write(to: &connection)
                 Failpoint.beforeCompareAndSet.reach(ledger.topic, stored.advances, &connection)
                 // Last, so that a writer that freezes before it blocks nobody.

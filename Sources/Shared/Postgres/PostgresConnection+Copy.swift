@@ -47,7 +47,7 @@ extension PostgresConnection {
     package mutating func copyIn(
         _ sql: String, _ body: (inout CopyStream) throws(PostgresError) -> Void
     ) throws(PostgresError) -> Int {
-        try sent(PQsendQuery(handle, sql))
+        try send(sql)
         var answer = PQgetResult(handle)
         while [PGRES_COMMAND_OK, PGRES_TUPLES_OK].contains(PQresultStatus(answer)), let next = PQgetResult(handle) {
             PQclear(answer)

@@ -38,8 +38,16 @@ extension PostgresConnection {
     package mutating func begin(
         _ isolation: Isolation = .readCommitted, limits: TransactionLimits? = nil
     ) throws(PostgresError) {
-        let begin = "BEGIN ISOLATION LEVEL \(isolation.rawValue); \(Self.keepalives)"
-        try execute(limits.map { "\(begin); \($0.statements)" } ?? begin)
+        beginWithNextStatement(isolation, limits: limits)
+        try execute("")
+    }
+
+    /// Has the next statement begin a transaction: it costs no round trip of its own. Until then the server knows of none.
+    package mutating func beginWithNextStatement(
+        _ isolation: Isolation = .readCommitted, limits: TransactionLimits? = nil
+    ) {
+        beginning = "BEGIN ISOLATION LEVEL \(isolation.rawValue); \(Self.keepalives); "
+        if let limits { beginning += "\(limits.statements); " }
     }
 
     /// The server's side of `PostgresConfiguration.defaults`: a client whose machine is gone loses its locks with its
@@ -54,7 +62,7 @@ extension PostgresConnection {
     /// - Throws: an error that `isCommitOfFailedTransaction` when the server rolled back instead, which it reports as a
     ///   success with another tag. After an error that `isConnectionLost` it is in doubt whether it committed.
     package mutating func commit() throws(PostgresError) {
-        try sent(PQsendQuery(handle, "COMMIT"))
+        try send("COMMIT")
         #if DEBUG
             atMoment(.afterSendingCommit) { cut() }
         #endif
@@ -68,6 +76,7 @@ extension PostgresConnection {
 
     /// Rolls back; does nothing outside of a transaction.
     package mutating func rollback() throws(PostgresError) {
+        beginning = ""
         guard transactionStatus != .idle else { return }
         try execute("ROLLBACK")
     }

@@ -8,6 +8,8 @@ internal import CLibpq
 package struct PostgresConnection: ~Copyable, @unchecked Sendable {
     let handle: OpaquePointer
     private let notices: NoticeHandler
+    /// What begins a transaction together with its first statement; empty when there is nothing to begin.
+    var beginning = ""
     #if DEBUG
         /// Called in the middle of calls, for tests: with what cuts the connection.
         package var atMoment: (_ moment: Moment, _ cut: () -> Void) -> Void = { _, _ in }
@@ -59,7 +61,7 @@ package struct PostgresConnection: ~Copyable, @unchecked Sendable {
 extension PostgresConnection {
     /// Executes SQL without parameters: one statement, or several with `;` between them. Rows are dropped.
     package mutating func execute(_ sql: String) throws(PostgresError) {
-        try sent(PQsendQuery(handle, sql))
+        try send(sql)
         _ = try finish()
     }
 
@@ -74,11 +76,20 @@ extension PostgresConnection {
         _ sql: String, parameters: [PostgresParameter] = []
     ) throws(PostgresError) -> PostgresResult {
         let list = try ParameterList(parameters)
+        // Such a statement is sent in a way that has room for one alone.
+        if !beginning.isEmpty { try execute("") }
         try sent(
             list.withValues { values in
                 PQsendQueryParams(handle, sql, Int32(values.count), list.types, values, list.lengths, list.formats, 0)
             })
         return try finish()
+    }
+
+    /// Sends statements without parameters, behind what begins their transaction.
+    mutating func send(_ sql: String) throws(PostgresError) {
+        let whole = beginning + sql
+        beginning = ""
+        try sent(PQsendQuery(handle, whole))
     }
 
     func sent(_ outcome: Int32) throws(PostgresError) {
