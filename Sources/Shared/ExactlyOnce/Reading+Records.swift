@@ -11,8 +11,7 @@ extension Reading {
             switch consumer.poll(milliseconds: milliseconds) {
             case .record(let record):
                 try append(record)
-                isQuiet = false
-            case .nothing: return try noteQuiet()
+            case .nothing: return
             case .rebalance(let rebalance): return try handle(rebalance)
             case .failure(let error, _): return try handle(error)
             }
@@ -56,17 +55,15 @@ extension Reading {
         try claimAnew("a partition cannot be read on")
     }
 
-    /// There is nothing to read just now: unless the log says otherwise, and Kafka's client is the one that hangs.
-    mutating func noteQuiet() throws {
-        guard !owned.isEmpty, !isSuspended else { return }
-        if !isQuiet {
-            isQuiet = true
-            quietSince = .now
+    /// Looks now and then whether Kafka's client is the one that hangs.
+    mutating func watchForStalls() throws {
+        let now = ContinuousClock.now
+        guard !owned.isEmpty, !isSuspended, stalls.isDue(at: now) else { return }
+        let reading = owned.filter { $0.fault == nil }.map { (partition: $0.claim.partition, offset: $0.readTo) }
+        let stalled = stalls.look(at: reading, fetched: consumer.fetchedCount, now: now) { [logs] in
+            logs.reaches(beyond: $1, $0)
         }
-        guard ContinuousClock.now - quietSince >= stallAfter else { return }
-        let waiting = owned.filter { $0.fault == nil && logs.reaches(beyond: $0.readTo, $0.claim.partition) }
-        guard waiting.isEmpty else { throw ReaderStalled(partitions: waiting.map(\.claim.partition)) }
-        quietSince = .now
+        guard stalled.isEmpty else { throw ReaderStalled(partitions: stalled) }
     }
 
     mutating func handle(_ error: KafkaError) throws {

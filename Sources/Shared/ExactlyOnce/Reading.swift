@@ -41,9 +41,7 @@ struct Reading<Batch: TransactionalBatch> {
     /// Whether nothing is fetched for now, although partitions are owned.
     var isSuspended = false
     var narrowing = Narrowing()
-    /// Whether no record has come since `quietSince`.
-    var isQuiet = false
-    var quietSince = ContinuousClock.now
+    var stalls = StallWatch(patience: .seconds(15))
 
     var committed: [TopicPartition: Int64] = [:]
     var lastGroupCommit = ContinuousClock.now
@@ -58,8 +56,6 @@ struct Reading<Batch: TransactionalBatch> {
     let patience = Duration.seconds(5)
     /// How long reading waits for the writer before it turns to the group.
     let suspendAfter = Duration.seconds(1)
-    /// How long no record may come although there are some.
-    let stallAfter = Duration.seconds(15)
     /// How often it is asked whether somebody has reset what is halted.
     let recheckInterval = Duration.seconds(2)
 
@@ -87,6 +83,7 @@ struct Reading<Batch: TransactionalBatch> {
                 continue
             }
             try takeIn()
+            try watchForStalls()
             if logs.takeDoubt() { try claimAnew("a log is shorter than it was, or gone") }
             if !isWriterBusy { try giveWork() }
             commitToGroup(atOnce: false)
@@ -144,7 +141,7 @@ struct Reading<Batch: TransactionalBatch> {
             let partition = TopicPartition(topic: configuration.topic, partition: owned[place].claim.partition)
             offsets[partition] = owned[place].beginReading()
         }
-        quietSince = .now
+        stalls.reset()
         try consumer.assign(offsets)
     }
 }
