@@ -60,7 +60,8 @@ extension Reading {
         var records: Int64 = 0
         for advance in stored.advances {
             records += advance.to - advance.from
-            if let place = places[advance.claim.partition] { owned[place].position.set(advance.to) }
+            guard let place = places[advance.claim.partition] else { continue }
+            owned[place].position.set(advance.to)
             committed[TopicPartition(topic: configuration.topic, partition: advance.claim.partition)] = advance.to
         }
         let resent = stored.resends.reduce(0) { $0 + Int64($1.resends.count) }

@@ -11,6 +11,7 @@ extension Reading {
                 ["kafka.topic": configuration.topic, "kafka.partitions": Self.list(places.map(\.partition))])
             forgetAssignment()
             assigned = places.map(\.partition)
+            waitingSince = nil
             // The group is answered at once. What is read, the claim decides, however long that takes.
             try consumer.assign([:])
             claimDue = assigned.isEmpty ? nil : .now
@@ -29,6 +30,7 @@ extension Reading {
             // Of lost partitions nothing more is stored; what is on its way already, the ledger decides.
             if !lost { try flush() }
             forgetAssignment()
+            waitingSince = .now
             try consumer.unassign()
         }
     }
@@ -93,6 +95,7 @@ extension Reading {
 
     mutating func forgetAssignment() {
         forgetOwned()
+        committed = [:]
         assigned = []
         note(halted: [])
         claimDue = nil

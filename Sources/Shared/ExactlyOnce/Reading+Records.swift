@@ -58,12 +58,22 @@ extension Reading {
     /// Looks now and then whether Kafka's client is the one that hangs.
     mutating func watchForStalls() throws {
         let now = ContinuousClock.now
+        if let since = waitingSince, now - since >= groupPatience {
+            // It is not, where Kafka is away, or the topic is not there yet.
+            if reachesTopic { throw ReaderStalled(partitions: []) }
+            waitingSince = now - groupPatience + .seconds(10)
+        }
         guard !owned.isEmpty, !isSuspended, stalls.isDue(at: now) else { return }
         let reading = owned.filter { $0.fault == nil }.map { (partition: $0.claim.partition, offset: $0.readTo) }
         let stalled = stalls.look(at: reading, fetched: consumer.fetchedCount, now: now) { [logs] in
             logs.reaches(beyond: $1, $0)
         }
         guard stalled.isEmpty else { throw ReaderStalled(partitions: stalled) }
+    }
+
+    private var reachesTopic: Bool {
+        let place = TopicPartition(topic: configuration.topic, partition: 0)
+        return (try? consumer.watermarks(place, timeout: .seconds(2))) != nil
     }
 
     mutating func handle(_ error: KafkaError) throws {
@@ -76,8 +86,11 @@ extension Reading {
     }
 
     /// Tells the group the positions now and then, so that Kafka's own tools show the lag. Nothing depends on it.
+    ///
+    /// Only of partitions that are owned, and not often: librdkafka 2.0 gives up no partition while a commit is on its way,
+    /// and when that fails since the coordinator is away, it can forget to go on, and holds up the whole group.
     mutating func commitToGroup(atOnce: Bool) {
-        guard !committed.isEmpty, atOnce || ContinuousClock.now - lastGroupCommit >= .seconds(1) else { return }
+        guard !committed.isEmpty, atOnce || ContinuousClock.now - lastGroupCommit >= .seconds(5) else { return }
         lastGroupCommit = .now
         do {
             try consumer.commitAsync(committed)
@@ -89,16 +102,22 @@ extension Reading {
 }
 
 /// There are records, and Kafka's client gives none: as librdkafka 2.0 does for ever when a topic was made anew under it.
-struct ReaderStalled: Error {
+/// Without partitions: it does not even get any from its group.
+struct ReaderStalled: Error, CustomStringConvertible {
     let partitions: [Int32]
+
+    var description: String {
+        partitions.isEmpty
+            ? "Kafka's client gets no answer from its group as to what to read"
+            : "Kafka's client gives no records although there are some"
+    }
 }
 
 /// A client that gives no records does not let go of its group either: only the end of the process makes it.
 struct ReaderHangs: Error, CustomStringConvertible {
-    let partitions: [Int32]
+    let stalled: ReaderStalled
 
     var description: String {
-        "Kafka's client gives no records of partitions \(partitions) although there are some, and cannot be closed; start "
-            + "the program again"
+        "\(stalled), and cannot be closed; start the program again (partitions: \(stalled.partitions))"
     }
 }

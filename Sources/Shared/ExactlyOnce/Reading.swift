@@ -41,6 +41,8 @@ struct Reading<Batch: TransactionalBatch> {
     /// Whether nothing is fetched for now, although partitions are owned.
     var isSuspended = false
     var narrowing = Narrowing()
+    /// Since when the group has not said what to read; nil while that is known.
+    var waitingSince: ContinuousClock.Instant? = .now
     var stalls = StallWatch(patience: .seconds(15))
 
     var committed: [TopicPartition: Int64] = [:]
@@ -56,6 +58,8 @@ struct Reading<Batch: TransactionalBatch> {
     let patience = Duration.seconds(5)
     /// How long reading waits for the writer before it turns to the group.
     let suspendAfter = Duration.seconds(1)
+    /// How long the group may take to say what to read: longer than it waits for members that do not come.
+    let groupPatience = Duration.seconds(90)
     /// How often it is asked whether somebody has reset what is halted.
     let recheckInterval = Duration.seconds(2)
 

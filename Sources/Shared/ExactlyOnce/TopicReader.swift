@@ -38,8 +38,11 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
                 try read(until: shutdown)
             } catch let stalled as ReaderStalled {
                 logger.warning(
-                    "Kafka's client gives no records although there are some; going on with a new one",
-                    ["kafka.topic": configuration.topic, "kafka.partitions": "\(stalled.partitions)"])
+                    "Kafka's client hangs; going on with a new one",
+                    [
+                        "kafka.topic": configuration.topic, "kafka.partitions": Reading<Batch>.list(stalled.partitions),
+                        "reason": "\(stalled)",
+                    ])
                 metrics.recoveries.increment()
             } catch let error as KafkaError {
                 // A client that is done for is replaced: as one whose commit reached the group under the name that a static
@@ -91,7 +94,7 @@ package final class TopicReader<Batch: TransactionalBatch>: Service {
             // The client that was left behind keeps its place in the group as long as the process lives: so nobody goes on
             // beside it.
             if case .failure(let stalled as ReaderStalled) = result {
-                throw ReaderHangs(partitions: stalled.partitions)
+                throw ReaderHangs(stalled: stalled)
             }
         }
         try result.get()

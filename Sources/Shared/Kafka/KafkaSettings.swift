@@ -91,6 +91,8 @@ extension KafkaSettings {
             ("partition.assignment.strategy", "range"),
             ("session.timeout.ms", "6000"),
             ("heartbeat.interval.ms", "1500"),
+            // Also how long the group waits for a member that does not come to a rebalance, although it is heard.
+            ("max.poll.interval.ms", "60000"),
             // What an idle partition waits for; the embedded cluster sleeps all of it after an empty fetch.
             ("fetch.wait.max.ms", "20"),
             // What is fetched ahead: each record costs 400 bytes besides its own. See `fetchedCount`.

@@ -124,7 +124,11 @@ extension PostgresConnection {
                 PQclear(failed)
                 PQclear(last)
             }
-            throw PostgresError(result: failed, isConnectionLost: PQstatus(handle) != CONNECTION_OK)
+            // Where the server has said nothing, libpq could not reach it: of a write that failed it tells only here, and
+            // takes the connection for a good one until it reads the next time.
+            let isFromServer = PQresultErrorField(failed, Int32(CLIBPQ_DIAG_SQLSTATE)) != nil
+            throw PostgresError(
+                result: failed, isConnectionLost: !isFromServer || PQstatus(handle) != CONNECTION_OK)
         }
         guard let last else { throw PostgresError(connection: handle) }
         return PostgresResult(last)

@@ -17,6 +17,8 @@ final class ChaosPipeline {
     private let load: TradeLoad
     private let directory: TemporaryDirectory
     private let client: KafkaClient
+    /// The broker's start, while that is under way.
+    private var bounce: Task<Void, any Error>?
 
     private var databaseURL: String { postgres.connectionString(database: Self.database) }
 
@@ -71,15 +73,22 @@ final class ChaosPipeline {
             try await postgres.start()
             return "PostgreSQL"
         case .broker:
+            guard bounce == nil else { return nil }
             await kafka.kill()
-            try await Task.sleep(for: .milliseconds(random.below(1000)))
-            try await kafka.start()
+            let pause = Duration.milliseconds(random.below(1000))
+            // It takes long to start, and more goes wrong meanwhile.
+            bounce = Task {
+                try await Task.sleep(for: pause)
+                try await kafka.start()
+                bounce = nil
+            }
             return "Kafka"
         }
     }
 
     /// Ends the load, lets everything through, stops the readers, and asks the database.
     func prove() async throws -> ChaosProof {
+        try await bounce?.value
         try readers.restore()
         let acknowledged = try await load.stop()
         try await waitUntilStored()
@@ -89,6 +98,7 @@ final class ChaosPipeline {
     }
 
     func stop() async {
+        _ = await bounce?.result
         await readers.stop()
         await kafka.stop()
         await postgres.stop()
@@ -132,7 +142,7 @@ final class ChaosPipeline {
             }
             if stored == wanted { return }
             if stored > last { (last, lastProgress) = (stored, .now) }
-            guard ContinuousClock.now - lastProgress < .seconds(90) else {
+            guard ContinuousClock.now - lastProgress < .seconds(240) else {
                 let positions = try await onThread { try Self.positions(url) }
                 throw CampaignError(
                     "the readers stand still: \(stored) of \(wanted) records are stored\n\(positions)")
