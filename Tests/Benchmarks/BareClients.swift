@@ -1,4 +1,8 @@
+import Foundation
 import Kafka
+import ServiceKit
+import Synchronization
+import TradeModel
 
 /// librdkafka with nothing around it: the limits of what goes in and out of the broker.
 enum BareClients {
@@ -23,6 +27,39 @@ enum BareClients {
             throw BenchError("only \(producer.acknowledgedCount) of \(workload.trades) records were acknowledged")
         }
         return time
+    }
+
+    /// Writes records at an even pace and reads them as they come, both with the programs' own settings.
+    /// - Returns: the median time from `to_kafka` to the poll that brings the record, in milliseconds.
+    static func pass(_ workload: Workload, count: Int, every pause: Duration, through topic: Topic) throws -> Double {
+        let consumer = try KafkaConsumer(
+            settings: .consumer(bootstrapServers: topic.bootstrapServers, group: topic.name))
+        defer { consumer.close(deadline: .seconds(5)) }
+        let places = (0..<Int32(topic.partitions)).map { TopicPartition(topic: topic.name, partition: $0) }
+        try consumer.assign(Dictionary(uniqueKeysWithValues: places.map { ($0, 0) }))
+        let sending = Mutex<Result<Void, any Error>?>(nil)
+        Thread.detachNewThread {
+            let result = Result { try PacedTrades.send(workload, count: count, every: pause, to: topic) }
+            sending.withLock { $0 = result }
+        }
+        var times: [Int64] = []
+        let deadline = ContinuousClock.now + pause * count + .seconds(60)
+        while times.count < count {
+            switch consumer.poll(milliseconds: 100) {
+            case .record(let record):
+                let now = Timestamp.now()
+                let trade = try TradeRecord(json: record.value.bindMemory(to: UInt8.self).span)
+                times.append(now.microseconds - trade.toKafka.microseconds)
+            case .failure(let error, _): throw error
+            case .rebalance: throw BenchError("nobody asked for a rebalance")
+            case .nothing:
+                try sending.withLock { $0 }?.get()
+                guard ContinuousClock.now < deadline else { throw BenchError("only \(times.count) records came") }
+            }
+        }
+        while sending.withLock({ $0 == nil }) { usleep(1_000) }
+        try sending.withLock { $0 }?.get()
+        return Double(times.sorted()[times.count / 2]) / 1000
     }
 
     /// Reads a whole topic with the readers' own settings, and only counts.

@@ -57,13 +57,16 @@ struct Bench {
         print("\n\(TradeToCommit.name), against: \(TradeToCommit.limitName)")
         try await stage.prepare()
         var limits: [Double] = []
+        var kafka: [Double] = []
         var latencies: [Latency] = []
         for _ in 0..<options.runs {
             let single = try stage.measureLimit()
             limits.append(single.time)
+            kafka.append(try stage.measureKafka())
             latencies.append(try await stage.measure(flush: single.flush))
-            print("  \(latencies.last!), a single row \(Report.number(single.time, places: 2))")
+            let (row, alone) = (Report.number(single.time, places: 2), Report.number(kafka.last!, places: 2))
+            print("  \(latencies.last!), a single row \(row), Kafka alone \(alone)")
         }
-        return LatencyResult(TradeToCommit.name, latencies, limits: limits, broker: stage.broker.name)
+        return LatencyResult(TradeToCommit.name, latencies, limits: limits, kafka: kafka, broker: stage.broker.name)
     }
 }

@@ -26,9 +26,11 @@ struct Report {
     }
 
     private var latencyTable: [[String]] {
-        [["stage", "p50 ms", "p95 ms", "p99 ms", "limit ms", "p50/limit", "spread", "runs", "broker"]]
+        [["stage", "p50 ms", "p95 ms", "p99 ms", "limit ms", "p50/limit", "Kafka ms", "spread", "runs", "broker"]]
             + latencies.map { result in
-                [result.p50, result.p95, result.p99, result.limit, result.ratio].reduce(into: [result.stage]) {
+                [result.p50, result.p95, result.p99, result.limit, result.ratio, result.kafka].reduce(into: [
+                    result.stage
+                ]) {
                     $0.append(Self.number($1, places: 2))
                 } + [Self.percent(result.spread), "\(result.runs)", result.broker]
             }

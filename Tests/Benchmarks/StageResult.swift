@@ -38,6 +38,8 @@ struct LatencyResult: Encodable {
     let p95: Double
     let p99: Double
     let limit: Double
+    /// What the way through Kafka takes with nothing behind it, to the poll: the median.
+    let kafka: Double
     /// How many times the limit the median trade takes: the smaller, the better.
     let ratio: Double
     let runs: Int
@@ -51,15 +53,17 @@ struct LatencyResult: Encodable {
         case p95 = "p95_ms"
         case p99 = "p99_ms"
         case limit = "limit_ms"
+        case kafka = "kafka_ms"
     }
 
-    init(_ stage: String, _ latencies: [Latency], limits: [Double], broker: String) {
+    init(_ stage: String, _ latencies: [Latency], limits: [Double], kafka: [Double], broker: String) {
         self.stage = stage
         self.broker = broker
         p50 = latencies.map(\.p50).median
         p95 = latencies.map(\.p95).median
         p99 = latencies.map(\.p99).median
         limit = limits.median
+        self.kafka = kafka.median
         ratio = p50 / limit
         runs = latencies.count
         spread = latencies.map(\.p50).spread

@@ -31,6 +31,13 @@ struct TradeToCommit {
         return try database.commitSingleRows(Self.singleCommits)
     }
 
+    /// What Kafka alone takes of it, in milliseconds.
+    func measureKafka() throws -> Double {
+        let topic = try broker.makeTopic()
+        defer { try? broker.delete(topic) }
+        return try BareClients.pass(workload, count: min(trades, 5_000), every: Self.pause, through: topic)
+    }
+
     /// Measures the stage, and fails unless exactly the trades that went in came out.
     /// - Parameter flush: what a commit takes from PostgreSQL's stamp, which it makes before it flushes, to its answer; in
     ///   milliseconds.
