@@ -71,6 +71,7 @@ let package = Package(
                 .embedInCode("0009_ingest_batches.sql"),
                 .embedInCode("0010_rejected_retries.sql"),
                 .embedInCode("0011_roles.sql"),
+                .embedInCode("0012_kpi_views.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

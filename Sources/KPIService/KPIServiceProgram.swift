@@ -1,5 +1,6 @@
 import ExactlyOnce
 import ServiceKit
+import TradeModel
 
 private let group = Setting<String>(
     "kpi-group", default: "kpi-service", help: "The consumer group whose members share the partitions.")
@@ -9,13 +10,22 @@ private let commitInterval = Setting<Int>(
     help: "The least time between two commits: what comes in meanwhile is folded into one change a symbol and window.",
     rule: { 0...10_000 ~= $0 ? nil : "must be from 0 to 10000" })
 
+private let retentions: [(grain: Grain, setting: Setting<Retention?>)] = Grain.allCases.map { grain in
+    (
+        grain,
+        Setting(
+            "retain-\(grain.rawValue)", default: "off",
+            help: "How long rollups of \(grain)s are kept, by the day of their windows: 30d, say; off keeps them for ever.")
+    )
+}
+
 private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:9103")
 
 /// The program's settings and commands.
 let kpiServiceProgram = Program(
     name: "kpi-service",
     summary: "Folds the trades of the topic into the rollups that the KPI tables read, each exactly once.",
-    settings: TopicReaderOptions.all + [group, commitInterval, monitoring],
+    settings: TopicReaderOptions.all + [group, commitInterval] + retentions.map(\.setting) + [monitoring],
     commands: [
         Program.Command("", "Read the topic and keep the rollups, until SIGTERM.", run: fold),
         Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
@@ -34,8 +44,14 @@ private func fold(_ configuration: Configuration, _ logger: Logger) throws {
     let rejected = metrics.counter("records_rejected_total", "Records that are no trades and count in no rollup")
     let readerMetrics = TopicReaderMetrics(metrics, topic: reading.topic)
     let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) { RollupBatch(rejected: rejected) }
+    let upkeep = UpkeepService(
+        RollupRetention(
+            Dictionary(uniqueKeysWithValues: retentions.map { ($0.grain, configuration[$0.setting]) })
+                .compactMapValues(\.self), metrics: metrics),
+        database: try DatabaseOptions.configuration(configuration, applicationName: "kpi-service upkeep"),
+        metrics: metrics, logger: logger)
     try ServiceGroup(
-        [reader], monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,
+        [upkeep, reader], monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,
         logger: logger
     ).run()
 }

@@ -14,6 +14,7 @@ extension Migrator {
         migration(9, "ingest_batches", PackageResources._009_ingest_batches_sql),
         migration(10, "rejected_retries", PackageResources._010_rejected_retries_sql),
         migration(11, "roles", PackageResources._011_roles_sql),
+        migration(12, "kpi_views", PackageResources._012_kpi_views_sql),
     ])
 
     private static func migration(_ number: Int, _ name: String, _ sql: [UInt8]) -> Migration {

@@ -1,3 +1,4 @@
+import ExactlyOnce
 import Postgres
 
 /// A table with a partition a day, and what may be done to its partitions: by the functions of the schema, each call in a

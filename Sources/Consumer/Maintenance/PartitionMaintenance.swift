@@ -1,3 +1,4 @@
+import ExactlyOnce
 import Postgres
 import ServiceKit
 import TradeModel

@@ -1,4 +1,5 @@
 import DatabaseTestSupport
+import ExactlyOnce
 import Postgres
 import ServiceKit
 import TradeModel
