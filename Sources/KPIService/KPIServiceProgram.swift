@@ -15,7 +15,8 @@ private let retentions: [(grain: Grain, setting: Setting<Retention?>)] = Grain.a
         grain,
         Setting(
             "retain-\(grain.rawValue)", default: "off",
-            help: "How long rollups of \(grain)s are kept, by the day of their windows: 30d, say; off keeps them for ever.")
+            help: "How long rollups of \(grain)s are kept, by the day of their time: 30d, say; off keeps them for ever."
+        )
     )
 }
 

@@ -53,6 +53,7 @@ import Testing
             [
                 "SELECT FROM trade_data_finhub", "INSERT INTO trade_rollup_1s (symbol) VALUES ('A')",
                 "SELECT FROM trade_rollup_1s", "SELECT FROM threshold", "SELECT cause FROM feed_event",
+                "SELECT fold_ingest_batches(1)", "DELETE FROM latency_rollup_1m",
                 "INSERT INTO offset_ledger VALUES ('kpi-service', 1, 1, 1, 0, 1)",
                 "INSERT INTO source_position VALUES ('kpi-service', 1, 0, 'two', 1)",
                 "UPDATE offset_ledger SET reader = 'kpi-service', partition = 3",
@@ -71,6 +72,8 @@ import Testing
                 "INSERT INTO trade_data_finhub (id) VALUES (1)", "INSERT INTO trade_rollup_1s (symbol) VALUES ('A')",
                 "INSERT INTO feed_event (id) VALUES (2)", "INSERT INTO topic_log VALUES (2, '', '')",
                 "UPDATE offset_ledger SET next_offset = 0", "SELECT * FROM rejected_trade",
+                "DELETE FROM trade_rollup_1s", "INSERT INTO latency_rollup (hop) VALUES ('A')",
+                "UPDATE latency_position SET next_offset = 0", "SELECT fold_ingest_batches(1)",
             ]
         ),
     ]
@@ -116,6 +119,10 @@ import Testing
                 "threshold",
                 "average_volume_per_symbol", "rate_of_transaction", "symbol_count_per_30s", "\"time\"",
                 "median_process_time_table", "feed_event", "feed_gap", "topic_log",
+                "latency_rollup", "latency_rollup_1m", "latency_rollup_1h", "latency_position",
+                "latency_1m", "latency_1h", "traded_symbol", "feed_gaps",
+                "candle_1s", "candle_1m", "candle_1h", "symbol_staleness",
+                "exact_process_time(now() - interval '1 hour', now())",
             ] {
                 #expect(throws: Never.self, "\(table)") { _ = try connection.query("SELECT * FROM \(table)") }
             }

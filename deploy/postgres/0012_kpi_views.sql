@@ -155,28 +155,27 @@ FROM latency_rollup_1h CROSS JOIN LATERAL latency_quantiles(buckets, counts, min
 
 -- KPI 8 a minute of storing, in seconds.
 CREATE OR REPLACE VIEW median_process_time_table AS
-SELECT whole.window_start,
-       whole.trades + whole.negative AS trades,
-       whole.mean                    AS mean_process_time,
-       whole.p50                     AS median_process_time,
-       feed.p50                      AS median_feed_to_kafka,
-       kafka.p50                     AS median_kafka_to_consumer,
-       consumer.p50                  AS median_consumer_to_db,
-       whole.p95                     AS p95_process_time,
-       whole.p99                     AS p99_process_time,
-       feed.p95                      AS p95_feed_to_kafka,
-       feed.p99                      AS p99_feed_to_kafka,
-       kafka.p95                     AS p95_kafka_to_consumer,
-       kafka.p99                     AS p99_kafka_to_consumer,
-       consumer.p95                  AS p95_consumer_to_db,
-       consumer.p99                  AS p99_consumer_to_db,
-       whole.negative,
-       whole.negative + feed.negative + kafka.negative + consumer.negative > 0 AS clock_skew
-FROM latency_1m AS whole
-JOIN latency_1m AS feed     ON feed.window_start = whole.window_start AND feed.hop = 'feed_to_kafka'
-JOIN latency_1m AS kafka    ON kafka.window_start = whole.window_start AND kafka.hop = 'kafka_to_consumer'
-JOIN latency_1m AS consumer ON consumer.window_start = whole.window_start AND consumer.hop = 'consumer_to_db'
-WHERE whole.hop = 'feed_to_db';
+SELECT window_start, figures.*
+FROM latency_rollup_1m AS whole CROSS JOIN LATERAL (
+    SELECT max(trades + negative) FILTER (WHERE hop = 'feed_to_db') AS trades,
+           max(mean) FILTER (WHERE hop = 'feed_to_db') AS mean_process_time,
+           max(p50) FILTER (WHERE hop = 'feed_to_db') AS median_process_time,
+           max(p50) FILTER (WHERE hop = 'feed_to_kafka') AS median_feed_to_kafka,
+           max(p50) FILTER (WHERE hop = 'kafka_to_consumer') AS median_kafka_to_consumer,
+           max(p50) FILTER (WHERE hop = 'consumer_to_db') AS median_consumer_to_db,
+           max(p95) FILTER (WHERE hop = 'feed_to_db') AS p95_process_time,
+           max(p99) FILTER (WHERE hop = 'feed_to_db') AS p99_process_time,
+           max(p95) FILTER (WHERE hop = 'feed_to_kafka') AS p95_feed_to_kafka,
+           max(p99) FILTER (WHERE hop = 'feed_to_kafka') AS p99_feed_to_kafka,
+           max(p95) FILTER (WHERE hop = 'kafka_to_consumer') AS p95_kafka_to_consumer,
+           max(p99) FILTER (WHERE hop = 'kafka_to_consumer') AS p99_kafka_to_consumer,
+           max(p95) FILTER (WHERE hop = 'consumer_to_db') AS p95_consumer_to_db,
+           max(p99) FILTER (WHERE hop = 'consumer_to_db') AS p99_consumer_to_db,
+           max(negative) FILTER (WHERE hop = 'feed_to_db') AS negative,
+           bool_or(negative > 0) AS clock_skew
+    FROM latency_1m AS part WHERE part.window_start = whole.window_start
+) AS figures
+WHERE hop = 'feed_to_db';
 
 -- The same figures of the raw rows themselves, exact: for the trades that were stored in a stretch of time, all of which it
 -- reads and sorts. Durations below zero are counted, and are in no other figure, as everywhere.
