@@ -130,28 +130,29 @@ BEGIN
     RETURN folded;
 END $$;
 
--- Quantiles of a histogram, in seconds, within 0.8 %: between the least and the greatest duration, which are exact.
-CREATE FUNCTION latency_quantiles(buckets smallint[], counts bigint[], minimum bigint, maximum bigint)
+-- Quantiles of a histogram of so many trades, in seconds, within 0.8 %: between the least and the greatest duration, which
+-- are exact.
+CREATE FUNCTION latency_quantiles(trades bigint, buckets smallint[], counts bigint[], minimum bigint, maximum bigint)
     RETURNS TABLE (p50 numeric, p95 numeric, p99 numeric)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-SELECT least(greatest(min(value) FILTER (WHERE passed >= total * 0.50), $3), $4) / 1e6,
-       least(greatest(min(value) FILTER (WHERE passed >= total * 0.95), $3), $4) / 1e6,
-       least(greatest(min(value) FILTER (WHERE passed >= total * 0.99), $3), $4) / 1e6
+SELECT least(greatest(latency_bucket(min(bucket) FILTER (WHERE passed >= $1 * 0.50)), $4), $5) / 1e6,
+       least(greatest(latency_bucket(min(bucket) FILTER (WHERE passed >= $1 * 0.95)), $4), $5) / 1e6,
+       least(greatest(latency_bucket(min(bucket) FILTER (WHERE passed >= $1 * 0.99)), $4), $5) / 1e6
 FROM (
-    SELECT latency_bucket(bucket) AS value, sum(count) OVER (ORDER BY bucket) AS passed, sum(count) OVER () AS total
-    FROM unnest($1, $2) AS each (bucket, count)
+    SELECT bucket, sum(count) OVER (ORDER BY bucket ROWS UNBOUNDED PRECEDING) AS passed
+    FROM unnest($2, $3) AS each (bucket, count)
 ) AS ranked
 $$;
 
 CREATE VIEW latency_1m AS
 SELECT window_start, hop, trades, negative, sum / 1e6 / nullif(trades, 0) AS mean, min / 1e6 AS minimum,
        p50, p95, p99, max / 1e6 AS maximum
-FROM latency_rollup_1m CROSS JOIN LATERAL latency_quantiles(buckets, counts, min, max);
+FROM latency_rollup_1m CROSS JOIN LATERAL latency_quantiles(trades, buckets, counts, min, max);
 
 CREATE VIEW latency_1h AS
 SELECT window_start, hop, trades, negative, sum / 1e6 / nullif(trades, 0) AS mean, min / 1e6 AS minimum,
        p50, p95, p99, max / 1e6 AS maximum
-FROM latency_rollup_1h CROSS JOIN LATERAL latency_quantiles(buckets, counts, min, max);
+FROM latency_rollup_1h CROSS JOIN LATERAL latency_quantiles(trades, buckets, counts, min, max);
 
 -- KPI 8 a minute of storing, in seconds.
 CREATE OR REPLACE VIEW median_process_time_table AS
