@@ -184,6 +184,9 @@ import Testing
         try await readers[0].wait(for: "the events to be stored") {
             try database.value("SELECT count(*) FROM feed_event WHERE kind = 'counters'") != "0"
         }
+        try await readers[1].wait(for: "the latencies to be added up") {
+            try database.value("SELECT sum(trades + negative) FROM latency_rollup_1h WHERE hop = 'feed_to_db'") == "1000"
+        }
         for program in readers + [simulator] { try await program.stop() }
         for reader in readers { #expect(!reader.log.contains("permission denied"), "\(reader.log)") }
         #expect(try database.value("SELECT count(*) FROM trade_data_finhub") == "1000")

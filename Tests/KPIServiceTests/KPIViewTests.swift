@@ -8,7 +8,8 @@ import TradeModel
 @Suite(.timeLimit(.minutes(10))) struct KPIViewTests {
     private static let views = [
         "average_volume_per_symbol", "rate_of_transaction", "symbol_count_per_30s", "median_process_time_table",
-        "\"time\"", "stockevents",
+        "\"time\"", "stockevents", "latency_1m", "latency_1h", "candle_1s", "candle_1m", "candle_1h",
+        "symbol_staleness", "traded_symbol",
     ]
 
     @Test func `on an empty database every view gives no rows and no error`() async throws {
