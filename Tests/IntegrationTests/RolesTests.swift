@@ -185,7 +185,8 @@ import Testing
             try database.value("SELECT count(*) FROM feed_event WHERE kind = 'counters'") != "0"
         }
         try await readers[1].wait(for: "the latencies to be added up") {
-            try database.value("SELECT sum(trades + negative) FROM latency_rollup_1h WHERE hop = 'feed_to_db'") == "1000"
+            try database.value("SELECT sum(trades + negative) FROM latency_rollup_1h WHERE hop = 'feed_to_db'")
+                == "1000"
         }
         for program in readers + [simulator] { try await program.stop() }
         for reader in readers { #expect(!reader.log.contains("permission denied"), "\(reader.log)") }
