@@ -72,6 +72,7 @@ let package = Package(
                 .embedInCode("0010_rejected_retries.sql"),
                 .embedInCode("0011_roles.sql"),
                 .embedInCode("0012_kpi_views.sql"),
+                .embedInCode("0013_alerts.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),
@@ -120,7 +121,7 @@ let package = Package(
         tests(
             "KPIServiceTests",
             [
-                "KPIService", "ExactlyOnce", "TradeModel", "Postgres", "ServiceKit", "DatabaseTestSupport",
+                "KPIService", "ExactlyOnce", "TradeModel", "Kafka", "Postgres", "ServiceKit", "DatabaseTestSupport",
                 "KafkaTestSupport",
             ]),
         tests("FeedSimulatorTests", ["FeedSimulator", "ServiceKit", "TradeModel", "WebSocket"]),

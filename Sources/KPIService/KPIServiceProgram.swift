@@ -1,4 +1,5 @@
 import ExactlyOnce
+import KafkaService
 import ServiceKit
 import TradeModel
 
@@ -26,11 +27,19 @@ private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:910
 let kpiServiceProgram = Program(
     name: "kpi-service",
     summary: "Folds the trades of the topic into the rollups that the KPI tables read, each exactly once.",
-    settings: TopicReaderOptions.all + [group, commitInterval] + retentions.map(\.setting) + [monitoring],
+    settings: TopicReaderOptions.all + [group, commitInterval] + retentions.map(\.setting) + [monitoring]
+        + AlertOptions.all,
     commands: [
         Program.Command("", "Read the topic and keep the rollups, until SIGTERM.", run: fold),
         Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
+        .alertsList(ignoring: notForAlerts), .alertsAcknowledge(ignoring: notForAlerts),
+        .alertsClose(ignoring: notForAlerts),
     ])
+
+/// What the commands about alerts do without: all but the database.
+private let notForAlerts: [any AnySetting] =
+    KafkaOptions.all + AlertOptions.all
+    + [TopicReaderOptions.acceptNewCluster, TopicReaderOptions.instanceID, group, commitInterval, monitoring]
 
 private func readerConfiguration(_ configuration: Configuration) throws -> TopicReaderConfiguration {
     try TopicReaderOptions.reader(
@@ -52,7 +61,8 @@ private func fold(_ configuration: Configuration, _ logger: Logger) throws {
         database: try DatabaseOptions.configuration(configuration, applicationName: "kpi-service upkeep"),
         metrics: metrics, logger: logger)
     try ServiceGroup(
-        [upkeep, reader], monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,
+        AlertOptions.services(configuration, metrics: metrics, logger: logger) + [upkeep, reader],
+        monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,
         logger: logger
     ).run()
 }
@@ -60,4 +70,5 @@ private func fold(_ configuration: Configuration, _ logger: Logger) throws {
 @Sendable
 private func check(_ configuration: Configuration, _ logger: Logger) throws {
     try readerConfiguration(configuration).check(logger)
+    try AlertOptions.check(configuration, logger)
 }

@@ -33,10 +33,6 @@ enum ProducerOptions {
             return 1...ShortText.capacity ~= $0.utf8.count ? nil : "must have 1 to \(ShortText.capacity) bytes"
         })
 
-    static let marketHoursFile = Setting<String>(
-        "market-hours-file",
-        help: "When the symbols' markets trade, instead of the built-in hours; docs/market-hours.md has the form.")
-
     static let countersInterval = Setting<Int>(
         "counters-interval", default: "60", unit: "seconds",
         help: "The time between two events that tell what was counted.",
@@ -54,7 +50,10 @@ enum ProducerOptions {
 
     static let all: [any AnySetting] =
         [feedURL, feedToken, certificateAuthority, idleTimeout, exitOnAuthFailure, symbols, sourceID] + KafkaOptions.all
-        + [KafkaOptions.eventsTopic, spoolDirectory, spoolMaxBytes, marketHoursFile, countersInterval, monitoring]
+        + [
+            KafkaOptions.eventsTopic, spoolDirectory, spoolMaxBytes, MarketOptions.hoursFile, countersInterval,
+            monitoring,
+        ]
 }
 
 /// The program's settings and commands.
@@ -75,7 +74,7 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
     let health = Health()
     var client = try clientConfiguration(configuration)
     let makeClock = FeedClock.ofProgram(&client, logger)
-    let calendar = try marketCalendar(configuration)
+    let calendar = try MarketOptions.calendar(configuration)
     let source = ShortText(configuration[ProducerOptions.sourceID])!
     let spools = try openSpools(configuration)
     let counts = FeedCounts(metrics)
@@ -109,7 +108,7 @@ private func produce(_ configuration: Configuration, _ logger: Logger) throws {
 @Sendable
 private func check(_ configuration: Configuration, _ logger: Logger) throws {
     let feed = try clientConfiguration(configuration)
-    _ = try marketCalendar(configuration)
+    _ = try MarketOptions.calendar(configuration)
     let producer = try KafkaProducer(
         settings: try kafkaSettings(configuration), events: KafkaEvents(logger: logger))
     warnOfEmbeddedBroker(cluster: try producer.clusterID(timeout: .seconds(10)), logger: logger)
@@ -152,15 +151,6 @@ private func tellDamage(_ spools: Spools, _ events: FeedEventPublisher, _ logger
     for damage in spools.trades.damage + spools.events.damage {
         logger.error("a part of the spool is lost", ["error": damage])
         events.publish(.dropped) { $0.cause = damage }
-    }
-}
-
-private func marketCalendar(_ configuration: Configuration) throws -> MarketCalendar {
-    guard let path = configuration[optional: ProducerOptions.marketHoursFile] else { return .builtIn }
-    do {
-        return try MarketCalendar(text: try readTextFile(path))
-    } catch {
-        throw ConfigurationError("--\(ProducerOptions.marketHoursFile.name) '\(path)': \(error)")
     }
 }
 

@@ -1,4 +1,5 @@
 import Kafka
+import ServiceKit
 import Testing
 
 @testable import Consumer

@@ -1,31 +1,41 @@
-import ServiceKit
 import TradeModel
 
 /// What a command lists, on standard output: a table for people, or a JSON object a line for scripts.
-struct OutputTable {
-    enum Cell {
+package struct OutputTable {
+    /// A value of a row.
+    package enum Cell {
         case text(String)
         case number(Int64)
         case missing
     }
 
-    enum Form: String, CaseIterable, SettingValue {
+    /// The form in which a table is written.
+    package enum Form: String, CaseIterable, SettingValue {
         case text, json
-        static var typeName: String { "text or json" }
-        init?(settingText text: String) { self.init(rawValue: text) }
+        package static var typeName: String { "text or json" }
+        package init?(settingText text: String) { self.init(rawValue: text) }
     }
 
-    static let form = Setting<Form>(
+    /// The option of commands that list something.
+    package static let form = Setting<Form>(
         "output", default: "text", help: "A table for people (text), or an object a line for scripts (json).")
 
     let columns: [String]
-    var rows: [[Cell]] = []
+    /// The rows, each with a cell a column.
+    package var rows: [[Cell]] = []
 
-    func write(as form: Form) {
+    /// An empty table.
+    package init(columns: [String]) {
+        self.columns = columns
+    }
+
+    /// Prints the table.
+    package func write(as form: Form) {
         for line in lines(as: form) { print(line) }
     }
 
-    func lines(as form: Form) -> [String] {
+    /// The lines that are printed.
+    package func lines(as form: Form) -> [String] {
         switch form {
         case .json: rows.map(object)
         case .text: table
@@ -71,8 +81,10 @@ struct OutputTable {
 }
 
 extension OutputTable.Cell {
-    init(_ text: String?) { self = text.map { .text($0) } ?? .missing }
-    init(_ number: Int64?) { self = number.map { .number($0) } ?? .missing }
+    /// A text that may be missing.
+    package init(_ text: String?) { self = text.map { .text($0) } ?? .missing }
+    /// A number that may be missing.
+    package init(_ number: Int64?) { self = number.map { .number($0) } ?? .missing }
 
     fileprivate var shown: String {
         switch self {
