@@ -5,7 +5,7 @@ private let partitions = Setting<Int>(
     "partitions", environment: "DEV_BROKER_PARTITIONS", default: "5", help: "How many partitions each topic has.",
     rule: { 1...2048 ~= $0 ? nil : "must be from 1 to 2048" })
 private let topics = Setting<[String]>(
-    "topics", environment: "DEV_BROKER_TOPICS", default: "trades,feed-events",
+    "topics", environment: "DEV_BROKER_TOPICS", default: "trades,feed-events,alerts",
     help: "The topics, with commas between them.",
     rule: { $0.isEmpty ? "must name at least one topic" : nil })
 private let addressFile = Setting<String>(

@@ -45,7 +45,8 @@ import Testing
         "UPDATE schema_migration SET number = 0", "CREATE TABLE mine (n int)", "CREATE ROLE tickstream_mine",
         "ALTER TABLE offset_ledger DISABLE ROW LEVEL SECURITY", "DROP TABLE trade_rollup_1s",
         "SELECT nextval('rejected_retry')", "ALTER TABLE rejected_trade OWNER TO CURRENT_USER",
-        "COPY threshold TO PROGRAM 'true'",
+        "COPY threshold TO PROGRAM 'true'", "DELETE FROM alert", "UPDATE alert SET value = 0",
+        "DELETE FROM alert_transition", "UPDATE alert_transition SET sequence = DEFAULT",
     ]
     private static let ofOthers = [
         (
@@ -54,6 +55,7 @@ import Testing
                 "SELECT FROM trade_data_finhub", "INSERT INTO trade_rollup_1s (symbol) VALUES ('A')",
                 "SELECT FROM trade_rollup_1s", "SELECT FROM threshold", "SELECT cause FROM feed_event",
                 "SELECT fold_ingest_batches(1)", "DELETE FROM latency_rollup_1m",
+                "SELECT FROM alert", "SELECT FROM reader_position", "UPDATE alert_evaluation SET evaluated_at = NULL",
                 "INSERT INTO offset_ledger VALUES ('kpi-service', 1, 1, 1, 0, 1)",
                 "INSERT INTO source_position VALUES ('kpi-service', 1, 0, 'two', 1)",
                 "UPDATE offset_ledger SET reader = 'kpi-service', partition = 3",
@@ -74,6 +76,8 @@ import Testing
                 "UPDATE offset_ledger SET next_offset = 0", "SELECT * FROM rejected_trade",
                 "DELETE FROM trade_rollup_1s", "INSERT INTO latency_rollup (hop) VALUES ('A')",
                 "UPDATE latency_position SET next_offset = 0", "SELECT fold_ingest_batches(1)",
+                "UPDATE alert SET state = 'closed'", "UPDATE alert_evaluation SET evaluated_at = NULL",
+                "DELETE FROM alert_pending",
             ]
         ),
     ]
@@ -123,6 +127,7 @@ import Testing
                 "latency_1m", "latency_1h", "traded_symbol", "feed_gaps",
                 "candle_1s", "candle_1m", "candle_1h", "symbol_staleness",
                 "exact_process_time(now() - interval '1 hour', now())",
+                "alert", "alert_transition", "reader_position",
             ] {
                 #expect(throws: Never.self, "\(table)") { _ = try connection.query("SELECT * FROM \(table)") }
             }

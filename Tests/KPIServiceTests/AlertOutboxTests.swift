@@ -42,7 +42,7 @@ import TradeModel
             SELECT n, 'rule ' || n, 'rate_above', 'info', 2.5, 2, 1, now(), now(), 'closed', now()
             FROM generate_series(1, \(count / 2)) AS n;
             INSERT INTO alert_transition (alert_id, state, at, value)
-            SELECT id, state, now(), 3 FROM alert, (VALUES ('opened'), ('closed')) AS each (state) ORDER BY id, state DESC
+            SELECT id, change, now(), 3 FROM alert, (VALUES ('opened'), ('closed')) AS each (change) ORDER BY id, change DESC
             """)
     }
 

@@ -3,7 +3,7 @@ import Kafka
 import LocalServers
 import TestSupport
 
-/// A test's topics, for trades and for events: in a `dev-broker` of its own, or in the real Kafka that `KAFKA_HOME` names.
+/// A test's topics, for trades, for events and for alerts: in a `dev-broker` of its own, or in the real Kafka that `KAFKA_HOME` names.
 package struct Broker: Sendable {
     package static let kafkaHome = ProcessInfo.processInfo.environment["KAFKA_HOME"].flatMap { $0.isEmpty ? nil : $0 }
 
@@ -18,6 +18,7 @@ package struct Broker: Sendable {
     package let bootstrap: String
     package let topic: String
     package var eventsTopic: String { Self.events(of: topic) }
+    package var alertsTopic: String { Self.alerts(of: topic) }
     /// The embedded broker's program; nil with a real Kafka.
     package let program: RunningProgram?
 
@@ -30,14 +31,18 @@ package struct Broker: Sendable {
             self.bootstrap = bootstrap
             try await onThread {
                 let client = try KafkaClient(settings: .client(bootstrapServers: bootstrap))
-                for name in [topic, Self.events(of: topic)] {
+                for name in [topic, Self.events(of: topic), Self.alerts(of: topic)] {
                     _ = try KafkaAdmin(client).createTopic(name, partitions: partitions, replication: 1)
                 }
             }
             return
         }
         let program = try RunningProgram(
-            "dev-broker", ["--partitions", String(partitions), "--topics", "\(topic),\(Self.events(of: topic))"])
+            "dev-broker",
+            [
+                "--partitions", String(partitions),
+                "--topics", "\(topic),\(Self.events(of: topic)),\(Self.alerts(of: topic))",
+            ])
         try await program.waitForLog("kafka.bootstrap=")
         guard let bootstrap = program.log.firstMatch(of: /kafka\.bootstrap=([0-9.:]+)/)?.1 else {
             throw TestFailure("no address of the broker\n\(program.lastLines)")
@@ -46,11 +51,12 @@ package struct Broker: Sendable {
     }
 
     private static func events(of topic: String) -> String { "\(topic)-events" }
+    private static func alerts(of topic: String) -> String { "\(topic)-alerts" }
 
-    /// The options of a program that uses the topics; the KPI service has no use for events.
+    /// The options of a program that uses the topics: the KPI service has no use for events, and is alone with alerts.
     package func arguments(of program: String) -> [String] {
         ["--kafka-bootstrap-servers", bootstrap, "--trades-topic", topic]
-            + (program == "kpi-service" ? [] : ["--events-topic", eventsTopic])
+            + (program == "kpi-service" ? ["--alerts-topic", alertsTopic] : ["--events-topic", eventsTopic])
     }
 
     /// The group of a program that reads the topic of trades: the topic's own, for a real Kafka keeps groups from test to

@@ -48,6 +48,8 @@ final class AlertEvaluator {
         // Asked after the time was: what is below these ends includes all that was in the topic then.
         let log = logEnds()
         try connection.begin(limits: Self.limits)
+        // Tables without statistics look large to the planner; compiling takes far longer than these queries.
+        try connection.execute("SET LOCAL jit = off")
         guard let now = try due(at: moment, "FOR UPDATE SKIP LOCKED", &connection) else {
             try connection.rollback()
             return false
@@ -73,7 +75,8 @@ final class AlertEvaluator {
             """
             SELECT (extract(epoch FROM now) * 1000000)::bigint
             FROM alert_evaluation, (SELECT coalesce($1::timestamptz, now()) AS now) AS moment
-            WHERE evaluated_at IS NULL OR evaluated_at <= now - $2 * interval '0.9 microseconds' OR evaluated_at > now
+            WHERE id AND (evaluated_at IS NULL OR evaluated_at > now
+                OR evaluated_at <= now - $2 * interval '0.9 microseconds')
             \(locking.isEmpty ? "" : "FOR UPDATE OF alert_evaluation SKIP LOCKED")
             """,
             parameters: [
@@ -115,7 +118,7 @@ final class AlertEvaluator {
                     log_ends_at IS NULL OR log_ends_at > $1::timestamptz OR (cluster_id, topic) IS DISTINCT FROM ($3, $4)
                         OR EXISTS (SELECT FROM unnest(log_ends, $5::bigint[]) AS each (before, now)
                             WHERE coalesce(now, -1) < before) AS is_other
-                FROM alert_evaluation AS former
+                FROM alert_evaluation AS former WHERE id
             ), latter AS (
                 SELECT CASE WHEN log_ends IS NOT NULL AND is_stored THEN log_ends_at ELSE complete_until END
                         AS complete_until,
@@ -127,7 +130,7 @@ final class AlertEvaluator {
                 topic = CASE WHEN turns THEN $4 ELSE topic END,
                 log_ends = CASE WHEN turns THEN $5 ELSE log_ends END,
                 log_ends_at = CASE WHEN turns THEN $2::timestamptz ELSE log_ends_at END
-            FROM latter RETURNING (extract(epoch FROM latter.complete_until) * 1000000)::bigint
+            FROM latter WHERE id RETURNING (extract(epoch FROM latter.complete_until) * 1000000)::bigint
             """,
             parameters: [
                 .text("\(now)"), .text("\(logMoment)"), log.map { .text($0.cluster) } ?? .null,

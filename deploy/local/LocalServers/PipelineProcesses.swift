@@ -57,7 +57,7 @@ package final class PipelineProcesses: Sendable {
             "feed-simulator", ["--listen", "127.0.0.1:0"] + arguments, environment: environment, limit: limit)
     }
 
-    /// Starts the embedded broker with the topics `trades` and `feed-events`; returns its bootstrap servers once it can be used.
+    /// Starts the embedded broker with the topics `trades`, `feed-events` and `alerts`; returns its bootstrap servers once it can be used.
     package func startDevBroker(
         partitions: Int = 5, arguments: [String] = [], limit: Duration = .seconds(120)
     ) async throws(LocalServerError) -> String {

@@ -11,6 +11,7 @@ import Synchronization
 /// Readers start before the producer and stop after it, so that what it flushes is still taken.
 final class Startup: Sendable {
     private static let database = "tickstream"
+    private static let alertsTopic = "alerts"
     private static let simulated = [
         "AAPL", "AMZN", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT", "OANDA:EUR_USD", "IC MARKETS:1",
     ]
@@ -80,6 +81,7 @@ final class Startup: Sendable {
         let (cluster, partitions) = try await prepareTopic(
             topic, kafka, partitions: configuration[PipelineOptions.partitions])
         _ = try await prepareTopic(configuration[KafkaOptions.eventsTopic], kafka, partitions: 1)
+        _ = try await prepareTopic(Self.alertsTopic, kafka, partitions: 1)
         let databaseURL = postgres.connectionString(database: Self.database)
         try await processes.migrate(databaseURL: databaseURL)
         try await postgres.createUsers()
@@ -153,7 +155,10 @@ final class Startup: Sendable {
         }
         let servers = try await processes.startDevBroker(
             partitions: configuration[PipelineOptions.partitions],
-            arguments: ["--topics", "\(configuration[KafkaOptions.topic]),\(configuration[KafkaOptions.eventsTopic])"])
+            arguments: [
+                "--topics",
+                "\(configuration[KafkaOptions.topic]),\(configuration[KafkaOptions.eventsTopic]),\(Self.alertsTopic)",
+            ])
         say("Broker      embedded, on \(servers); KAFKA_HOME=… or KAFKA_BOOTSTRAP_SERVERS=… for a real Kafka")
         return Broker(
             servers: servers, description: "embedded, for trying out: it forgets the topic when it stops (\(servers))",
