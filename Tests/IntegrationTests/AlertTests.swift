@@ -29,7 +29,8 @@ import Testing
         var service = try RunningProgram.reader("kpi-service", broker, url, ["--alert-interval", "100"])
         for reader in [consumer, service] { try await reader.waitForReadiness(200) }
         try await service.wait(for: "all rules to be evaluated") {
-            try await service.metric("alert_rules_enabled") == 9 && service.metric("alert_rules_resting") == 0
+            guard try await service.metric("alert_rules_enabled") == 9 else { return false }
+            return try await service.metric("alert_rules_resting") == 0
         }
         #expect(try await service.metric("alerts_open") == 0)
 
