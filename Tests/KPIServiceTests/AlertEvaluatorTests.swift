@@ -13,10 +13,13 @@ import TradeModel
         let recently = Timestamp(microseconds: rehearsal.until.microseconds - 3_000_000)
         switch kind {
         case .symbolsMissing:
-            try rehearsal.execute("TRUNCATE trade_rollup_1s; UPDATE threshold SET value = 10 WHERE id = 1")
+            try rehearsal.execute(
+                "TRUNCATE trade_rollup_1s, trade_rollup_1h; UPDATE threshold SET value = 10 WHERE id = 1")
             for index in 0..<(10 - value) { try rehearsal.trade("X:\(index)", at: recently) }
+            // This one lies outside of the minute.
+            try rehearsal.trade("X:99", at: Timestamp(microseconds: rehearsal.until.microseconds - 61_000_000))
         case .rateBelow, .rateAbove:
-            try rehearsal.execute("TRUNCATE trade_rollup_1s")
+            try rehearsal.execute("TRUNCATE trade_rollup_1s, trade_rollup_1m")
             for index in 0..<value { try rehearsal.trade("X:\(index)", at: recently, count: 60) }
             // These lie outside of the minute.
             try rehearsal.trade("X:0", at: Timestamp(microseconds: rehearsal.until.microseconds - 61_000_000))
@@ -66,7 +69,8 @@ import TradeModel
             var wasOpen = false
             for (index, step) in steps.enumerated() {
                 try Self.set(kind, to: isBelow ? 8 - step.value : step.value, rehearsal)
-                #expect(try rehearsal.step())
+                // What the consumer's batches tell is read every three seconds.
+                #expect(try rehearsal.step(kind.source == .batches ? 3 : 1))
                 let open = try database.value("SELECT count(*) FROM alert WHERE state = 'open'")
                 #expect(open == (step.isOpen ? "1" : "0"), "\(kind), step \(index)")
                 if step.isOpen, !wasOpen { openings += 1 }
@@ -79,6 +83,39 @@ import TradeModel
             let changes = (0..<openings).flatMap { _ in ["opened", "closed"] }
             #expect(try rehearsal.transitions() == changes)
             #expect(rehearsal.lines.count("cannot be evaluated") == 0)
+        }
+    }
+
+    @Test(arguments: 1...5 as ClosedRange<UInt64>)
+    func `a rate over seconds and minutes equals that over seconds alone`(seed: UInt64) async throws {
+        try await TestDatabase.run { database in
+            let rehearsal = try AlertRehearsal(database, rule: "kind = 'rate_above', value = 0, symbols = '{*}'")
+            var random = SplitMix64(seed: seed)
+            let base = AlertRehearsal.start.microseconds
+            for _ in 0..<200 {
+                let time = Timestamp(microseconds: base - Int64.random(in: 0..<400_000_000, using: &random))
+                try rehearsal.trade("X:\(Int.random(in: 0..<3, using: &random))", at: time)
+            }
+            var connection = try database.connect()
+            for _ in 0..<40 {
+                let seconds = Int64.random(in: 1...300, using: &random)
+                let until = Timestamp(microseconds: base - Int64.random(in: 0..<120, using: &random) * 1_000_000)
+                try rehearsal.execute("UPDATE threshold SET look_back = '\(seconds) s' WHERE id = 201")
+                let rule = try AlertRule.enabled(&connection)[0]
+                let symbols = (0..<3).map {
+                    KnownSymbols.Symbol(
+                        name: "X:\($0)", openFor: 0, silence: 0, silenceSinceOpening: 0, patience: 0, age: 0)
+                }
+                let readings = try AlertMeasures(now: until, until: until, log: nil, symbols: symbols)
+                    .read(rule, .rateAbove, &connection)
+                let plain = try database.rows(
+                    """
+                    SELECT symbol, trim_scale(round(coalesce(sum(trades) FILTER (WHERE
+                        window_start >= timestamptz '\(until)' - interval '\(seconds) s' AND window_start < '\(until)'),
+                        0) / \(seconds).0, 6)) FROM trade_rollup_1s GROUP BY 1 ORDER BY 1
+                    """)
+                #expect(readings.sorted { $0.key < $1.key }.map { [$0.key, $0.value.value ?? ""] } == plain)
+            }
         }
     }
 
@@ -293,7 +330,7 @@ import TradeModel
             #expect(rehearsal.lines.count("a rule cannot be evaluated") == 1)
             try rehearsal.execute("ALTER TABLE elsewhere RENAME TO ingest_batch")
             try rehearsal.batch(at: rehearsal.now, rejected: 2)
-            try rehearsal.step()
+            try rehearsal.step(3)
             #expect(try rehearsal.alerts() == ["open", "open"])
         }
     }

@@ -97,9 +97,9 @@ final class AlertRehearsal {
 
     func execute(_ sql: String) throws { try connection.execute(sql) }
 
-    /// Puts a rollup into the tables of seconds and of hours.
+    /// Puts a rollup into the tables of seconds, minutes and hours.
     func trade(_ symbol: String, at time: Timestamp, count: Int = 1) throws {
-        for (table, unit) in [("1s", "second"), ("1h", "hour")] {
+        for (table, unit) in [("1s", "second"), ("1m", "minute"), ("1h", "hour")] {
             try connection.execute(
                 """
                 INSERT INTO trade_rollup_\(table) AS kept (symbol, window_start, trades, volume, price_sum, notional,

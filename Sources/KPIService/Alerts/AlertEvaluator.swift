@@ -11,6 +11,9 @@ final class AlertEvaluator {
     /// Rules over trades rest when the rollups are complete only up to a moment longer ago than this.
     static let maximumDelay: Int64 = 10_000_000
 
+    /// The consumer's batches are read again after a twentieth of the stretch, and after so long at the latest.
+    static let maximumPause = Duration.seconds(5)
+
     private static let limits = TransactionLimits(
         statement: .seconds(10), lock: .seconds(5), idle: .seconds(10))
 
@@ -19,6 +22,10 @@ final class AlertEvaluator {
     private let logger: Logger
     private let metrics: AlertMetrics
     private var known: KnownSymbols
+    /// What the consumer's batches told, and how long that is good enough: there may be thousands of them in a stretch.
+    private var remembered:
+        [Int64: (rule: AlertRule, at: Timestamp, until: Timestamp, readings: [String: AlertReading])] =
+            [:]
     /// What was said already, and lasts.
     private var problems: [Int64: String] = [:]
     private var logProblem: String?
@@ -54,7 +61,7 @@ final class AlertEvaluator {
             try connection.rollback()
             return false
         }
-        let completeUntil = try advance(log, at: logMoment, now, &connection)
+        let completeUntil = try RollupCompleteness.advance(log, readAt: logMoment, now, &connection)
         let rules = try AlertRule.enabled(&connection)
         let measures = try prepare(rules, completeUntil, log, now, &connection)
         let ledger = AlertLedger(now: now)
@@ -99,44 +106,6 @@ final class AlertEvaluator {
             logProblem = "\(error)"
             return nil
         }
-    }
-
-    /// Notes what the topic held, when what it held before is stored.
-    /// - Returns: until when the rollups are complete.
-    private func advance(
-        _ log: LogEnds?, at logMoment: Timestamp, _ now: Timestamp, _ connection: inout PostgresConnection
-    ) throws(PostgresError) -> Timestamp? {
-        let ends = log.map { log in "{\(log.partitions.map { String($0.high) }.joined(separator: ","))}" }
-        let rows = try connection.query(
-            """
-            WITH former AS (
-                SELECT *, NOT EXISTS (SELECT FROM unnest(log_ends) WITH ORDINALITY AS each (high, number)
-                    LEFT JOIN reader_position AS position ON position.reader = 'kpi-service'
-                        AND position.cluster_id = former.cluster_id AND position.topic = former.topic
-                        AND position.partition = number - 1
-                    WHERE coalesce(next_offset, 0) < high) AS is_stored,
-                    log_ends_at IS NULL OR log_ends_at > $1::timestamptz OR (cluster_id, topic) IS DISTINCT FROM ($3, $4)
-                        OR EXISTS (SELECT FROM unnest(log_ends, $5::bigint[]) AS each (before, now)
-                            WHERE coalesce(now, -1) < before) AS is_other
-                FROM alert_evaluation AS former WHERE id
-            ), latter AS (
-                SELECT CASE WHEN log_ends IS NOT NULL AND is_stored THEN log_ends_at ELSE complete_until END
-                        AS complete_until,
-                    $5 IS NOT NULL AND (is_stored OR is_other) AS turns
-                FROM former
-            )
-            UPDATE alert_evaluation SET evaluated_at = $1, complete_until = latter.complete_until,
-                cluster_id = CASE WHEN turns THEN $3 ELSE cluster_id END,
-                topic = CASE WHEN turns THEN $4 ELSE topic END,
-                log_ends = CASE WHEN turns THEN $5 ELSE log_ends END,
-                log_ends_at = CASE WHEN turns THEN $2::timestamptz ELSE log_ends_at END
-            FROM latter WHERE id RETURNING (extract(epoch FROM latter.complete_until) * 1000000)::bigint
-            """,
-            parameters: [
-                .text("\(now)"), .text("\(logMoment)"), log.map { .text($0.cluster) } ?? .null,
-                log.map { .text($0.topic) } ?? .null, ends.map { .text($0) } ?? .null,
-            ])
-        return rows.int64(0, 0).map { Timestamp(microseconds: $0) }
     }
 
     private func prepare(
@@ -192,11 +161,19 @@ final class AlertEvaluator {
             return nil
         }
         guard measures.canMeasure(kind) else { return nil }
+        if let last = remembered[rule.id], last.rule == rule, last.at <= measures.now, measures.now < last.until {
+            return last.readings
+        }
         try connection.execute("SAVEPOINT rule")
         do throws(PostgresError) {
-            let readings = try measures.read(rule.id, kind, &connection)
+            let readings = try measures.read(rule, kind, &connection)
             try connection.execute("RELEASE rule")
             problems[rule.id] = nil
+            if kind.source == .batches {
+                let pause = min(rule.lookBack / 20, Self.maximumPause)
+                let until = measures.now.microseconds + Int64(pause / .microseconds(1))
+                remembered[rule.id] = (rule, measures.now, Timestamp(microseconds: until), readings)
+            }
             return readings
         } catch {
             guard !error.isConnectionLost else { throw error }

@@ -29,32 +29,30 @@ enum AlertKind: String, CaseIterable, Sendable {
     }
 
     /// A query of rows `(symbol, value, clearing)`: what the limit is held against, and what decides whether that is over.
-    /// A symbol without a row, and a value of NULL, are within the limits. It may use what `AlertMeasures` puts before it.
+    /// A symbol without a row, and a value of NULL, are within the limits. It may use what `AlertMeasures` puts before it, and its parameters of time as they stand:
+    /// so the planner knows how short the stretch is.
     var measure: String {
         switch self {
         case .symbolsMissing:
             """
             SELECT NULL, value, value FROM (
-                SELECT greatest(expected.value - (SELECT count(*) FROM (
-                    SELECT symbol FROM trade_rollup_1s
-                    WHERE window_start >= (SELECT since FROM rule) AND window_start < (SELECT until FROM rule)
-                    UNION SELECT symbol FROM known, rule WHERE known.open_for < rule.span) AS there), 0) AS value
+                SELECT greatest(expected.value - (SELECT count(*) FROM known, rule WHERE age <= span OR open_for < span), 0)
+                    AS value
                 FROM threshold AS expected WHERE expected.id = 1) AS missing
             """
         case .rateBelow, .rateAbove:
             """
             SELECT NULL, rate, rate FROM rule, (
-                SELECT coalesce(sum(trades), 0) / (SELECT span / 1e6 FROM rule) AS rate FROM trade_rollup_1s
-                WHERE window_start >= (SELECT since FROM rule) AND window_start < (SELECT until FROM rule)) AS total
+                SELECT coalesce(sum(trades), 0) / (SELECT span / 1e6 FROM rule) AS rate
+                FROM (\(Self.traded)) AS traded) AS total
             WHERE symbols IS NULL AND (NOT is_below OR NOT EXISTS (SELECT FROM known)
                 OR EXISTS (SELECT FROM known WHERE known.open_for >= rule.span))
             UNION ALL
             SELECT symbol, rate, rate FROM (
                 SELECT known.symbol, coalesce(trades, 0) / (span / 1e6) AS rate
                 FROM rule JOIN known ON symbol_fits(known.symbol, symbols) AND (NOT is_below OR known.open_for >= span)
-                LEFT JOIN (SELECT symbol, sum(trades) AS trades FROM trade_rollup_1s
-                    WHERE window_start >= (SELECT since FROM rule) AND window_start < (SELECT until FROM rule)
-                    GROUP BY 1) AS traded ON traded.symbol = known.symbol
+                LEFT JOIN (SELECT symbol, sum(trades) AS trades FROM (\(Self.traded)) AS traded GROUP BY 1) AS summed
+                    ON summed.symbol = known.symbol
                 WHERE symbols IS NOT NULL) AS each
             """
         case .symbolStale:
@@ -69,10 +67,19 @@ enum AlertKind: String, CaseIterable, Sendable {
         case .rejected:
             """
             SELECT NULL, sum, sum FROM (SELECT sum(rejected) AS sum FROM ingest_batch
-                WHERE committed_at >= (SELECT now - look_back FROM rule)) AS batches
+                WHERE committed_at >= $3::timestamptz) AS batches
             """
         }
     }
+
+    /// The trades of the stretch: whole minutes from their rollups, and what is left at both ends from those of seconds.
+    private static let traded = """
+        SELECT symbol, trades FROM trade_rollup_1s WHERE window_start >= $3::timestamptz AND window_start < $4::timestamptz
+        UNION ALL
+        SELECT symbol, trades FROM trade_rollup_1m WHERE window_start >= $4::timestamptz AND window_start < $5::timestamptz
+        UNION ALL
+        SELECT symbol, trades FROM trade_rollup_1s WHERE window_start >= $5::timestamptz AND window_start < $2::timestamptz
+        """
 
     private static func processTime(quantile: String) -> String {
         """
@@ -83,7 +90,7 @@ enum AlertKind: String, CaseIterable, Sendable {
                 FROM (SELECT bucket, sum(count) AS count
                     FROM ingest_batch
                         CROSS JOIN LATERAL unnest(feed_to_db_buckets, feed_to_db_counts) AS each (bucket, count)
-                    WHERE committed_at >= (SELECT now - look_back FROM rule) GROUP BY 1) AS merged) AS ranked) AS quantile
+                    WHERE committed_at >= $3::timestamptz GROUP BY 1) AS merged) AS ranked) AS quantile
         """
     }
 

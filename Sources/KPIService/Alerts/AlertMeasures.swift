@@ -21,7 +21,7 @@ struct AlertMeasures {
 
     /// What a rule finds, by symbol; what is not in it is within the limits.
     func read(
-        _ rule: Int64, _ kind: AlertKind, _ connection: inout PostgresConnection
+        _ rule: AlertRule, _ kind: AlertKind, _ connection: inout PostgresConnection
     ) throws(PostgresError) -> [String: AlertReading] {
         let rows = try connection.query(
             Self.beginning + kind.measure + Self.end, parameters: parameters(rule, kind.source))
@@ -33,7 +33,7 @@ struct AlertMeasures {
         return readings
     }
 
-    private func parameters(_ rule: Int64, _ source: AlertKind.Source) -> [PostgresParameter] {
+    private func parameters(_ rule: AlertRule, _ source: AlertKind.Source) -> [PostgresParameter] {
         let names = BinaryArray(of: .text)
         let figures = (0..<5).map { _ in BinaryArray(of: .int8) }
         for symbol in source == .rollups ? symbols : [] {
@@ -48,24 +48,34 @@ struct AlertMeasures {
             ends[0].elements.int8(low)
             ends[1].elements.int8(high)
         }
-        return [
-            .integer(rule), .text("\(now)"), until.map { .text("\($0)") } ?? .null, .array(names),
-        ] + (figures + ends).map { .array($0) } + [.text(log?.cluster ?? ""), .text(log?.topic ?? "")]
+        return [.integer(rule.id)] + edges(rule, source).map { .text("\($0)") } + [.array(names)]
+            + (figures + ends).map { .array($0) } + [.text(log?.cluster ?? ""), .text(log?.topic ?? "")]
+    }
+
+    /// Where the stretch that a rule measures ends and begins, and between which two moments it is whole minutes.
+    private func edges(_ rule: AlertRule, _ source: AlertKind.Source) -> [Timestamp] {
+        let minute: Int64 = 60_000_000
+        let end = source == .rollups ? (until ?? now).microseconds : now.microseconds
+        let start = end - Int64(rule.lookBack / .microseconds(1))
+        let firstMinute = (start + minute - 1) / minute * minute
+        let lastMinute = end / minute * minute
+        let (from, to) = firstMinute < lastMinute ? (firstMinute, lastMinute) : (end, end)
+        return [end, start, from, to].map { Timestamp(microseconds: $0) }
     }
 
     /// What the queries of `AlertKind` build upon. What is not used costs nothing.
     private static let beginning = """
         WITH rule AS (
-            SELECT value AS bound, coalesce(closes_at, value) AS closes_at, look_back, symbols,
-                kind LIKE '%\\_below' AS is_below, (extract(epoch FROM look_back) * 1000000)::bigint AS span,
-                $2::timestamptz AS now, $3::timestamptz - look_back AS since, $3::timestamptz AS until
+            SELECT value AS bound, coalesce(closes_at, value) AS closes_at, symbols, kind LIKE '%\\_below' AS is_below,
+                (extract(epoch FROM look_back) * 1000000)::bigint AS span,
+                $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::timestamptz
             FROM threshold WHERE id = $1::int
         ), known AS (
-            SELECT * FROM unnest($4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
+            SELECT * FROM unnest($6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
                 AS each (symbol, open_for, silence, silence_since_opening, patience, age)
         ), log AS (
-            SELECT partition - 1 AS partition, low, high, $12::text AS cluster_id, $13::text AS topic
-            FROM unnest($10::bigint[], $11::bigint[]) WITH ORDINALITY AS each (low, high, partition)
+            SELECT partition - 1 AS partition, low, high, $14::text AS cluster_id, $15::text AS topic
+            FROM unnest($12::bigint[], $13::bigint[]) WITH ORDINALITY AS each (low, high, partition)
         ), measure (symbol, value, clearing) AS (
 
         """

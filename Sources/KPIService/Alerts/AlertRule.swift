@@ -7,12 +7,20 @@ struct AlertRule: Equatable {
     let kind: AlertKind?
     let openAfter: Duration
     let closeAfter: Duration
+    let lookBack: Duration
+    /// Another one after each change of the row.
+    let version: String
 
-    init(id: Int64, kind: AlertKind?, openAfter: Duration = .zero, closeAfter: Duration = .zero) {
+    init(
+        id: Int64, kind: AlertKind?, openAfter: Duration = .zero, closeAfter: Duration = .zero,
+        lookBack: Duration = .seconds(60), version: String = ""
+    ) {
         self.id = id
         self.kind = kind
         self.openAfter = openAfter
         self.closeAfter = closeAfter
+        self.lookBack = lookBack
+        self.version = version
     }
 
     /// The rules that are enabled.
@@ -20,13 +28,15 @@ struct AlertRule: Equatable {
         let rows = try connection.query(
             """
             SELECT id, kind, (extract(epoch FROM open_after) * 1000000)::bigint,
-                (extract(epoch FROM close_after) * 1000000)::bigint
+                (extract(epoch FROM close_after) * 1000000)::bigint,
+                (extract(epoch FROM look_back) * 1000000)::bigint, xmin::text
             FROM threshold WHERE kind IS NOT NULL AND enabled ORDER BY id
             """)
         return (0..<rows.rowCount).map { row in
             AlertRule(
                 id: rows.int64(row, 0)!, kind: AlertKind(rawValue: rows.string(row, 1)!),
-                openAfter: .microseconds(rows.int64(row, 2)!), closeAfter: .microseconds(rows.int64(row, 3)!))
+                openAfter: .microseconds(rows.int64(row, 2)!), closeAfter: .microseconds(rows.int64(row, 3)!),
+                lookBack: .microseconds(rows.int64(row, 4) ?? 0), version: rows.string(row, 5)!)
         }
     }
 }

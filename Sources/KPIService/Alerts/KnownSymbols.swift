@@ -101,7 +101,7 @@ struct KnownSymbols {
             SELECT (SELECT next.symbol FROM trade_rollup_1h AS next WHERE next.symbol > each.symbol
                 ORDER BY next.symbol LIMIT 1)
             FROM each WHERE each.symbol IS NOT NULL
-        ), traded AS (
+        ), traded AS MATERIALIZED (
             SELECT symbol, greatest(
                 (SELECT close_time FROM trade_rollup_1s AS second
                     WHERE second.symbol = each.symbol AND window_start < $1::timestamptz
