@@ -297,6 +297,33 @@ import TradeModel
         }
     }
 
+    @Test func `thousands of symbols that fall silent at once are one evaluation`() async throws {
+        try await TestDatabase.run { database in
+            let rehearsal = try AlertRehearsal(
+                database, rule: "kind = 'symbol_stale_above', value = 1, look_back = '1 day'")
+            for table in ["1s", "1h"] {
+                try rehearsal.execute(
+                    """
+                    INSERT INTO trade_rollup_\(table) (symbol, window_start, trades, volume, price_sum, notional, open,
+                        open_time, open_id, high, low, close, close_time, close_id)
+                    SELECT 'X:' || n, '\(AlertRehearsal.start)', 1, 1, 1, 1, 1, '\(AlertRehearsal.start)', 1, 1, 1, 1,
+                        '\(AlertRehearsal.start)', 1
+                    FROM generate_series(1, 3000) AS n
+                    """)
+            }
+            try rehearsal.jump(to: Timestamp(microseconds: AlertRehearsal.start.microseconds + 400_000_000))
+            #expect(
+                try database.rows("SELECT count(*), count(DISTINCT opened_at) FROM alert WHERE state = 'open'")
+                    == [["3000", "1"]])
+            try rehearsal.execute("UPDATE threshold SET value = 2 WHERE id = 201")
+            try rehearsal.step()
+            #expect(
+                try database.rows("SELECT count(*), count(DISTINCT closed_at) FROM alert WHERE state = 'closed'")
+                    == [["3000", "1"]])
+            #expect(try database.value("SELECT count(*) FROM alert_transition") == "6000")
+        }
+    }
+
     @Test func `a topic that was made anew is waited for from its own beginning`() async throws {
         try await TestDatabase.run { database in
             let rehearsal = try AlertRehearsal(

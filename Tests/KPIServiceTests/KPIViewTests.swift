@@ -31,7 +31,7 @@ import TradeModel
         for value in ["1", "86400", "7.0"] {
             try database.execute("UPDATE threshold SET value = \(value) WHERE id = \(id)")
         }
-        #expect(try database.rows("SELECT id FROM threshold ORDER BY id") == [["1"], ["2"], ["3"]])
+        #expect(try database.rows("SELECT id FROM threshold WHERE kind IS NULL ORDER BY id") == [["1"], ["2"], ["3"]])
     }
 
     @Test func `where nothing but changes of price came, there is no VWAP and all else is right`() async throws {
