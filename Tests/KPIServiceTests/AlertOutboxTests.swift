@@ -168,6 +168,22 @@ import TradeModel
         }
     }
 
+    @Test func `a record that Kafka takes in no case is told as such, and the next client goes on`() async throws {
+        try await onThread {
+            let cluster = try EmbeddedKafka()
+            try cluster.createTopic("alerts", partitions: 1)
+            let topic = AlertTopic("alerts", .producer(bootstrapServers: cluster.bootstrapServers)) {
+                KafkaEvents(delivered: $0)
+            }
+            try topic.prepare()
+            let large = AlertRecord(key: "1", value: String(repeating: "x", count: 2_000_000))
+            let error = #expect(throws: KafkaError.self) { try topic.send([large], until: ShutdownSignal()) }
+            #expect(error?.name == "MSG_SIZE_TOO_LARGE")
+            try topic.prepare()
+            #expect(try topic.send([AlertRecord(key: "1", value: "x")], until: ShutdownSignal()) == 1)
+        }
+    }
+
     @Test func `a topic whose broker goes and comes back has all in order`() async throws {
         try await onThread {
             let cluster = try EmbeddedKafka()

@@ -24,6 +24,7 @@ ALTER TABLE threshold
     ADD CONSTRAINT threshold_value_check
         CHECK (value < 'Infinity' AND (value > 0 OR kind IS NOT NULL AND value >= 0)),
     ADD CONSTRAINT "rows 1 to 3 are no rules" CHECK (kind IS NULL OR id > 3),
+    ADD CONSTRAINT "a rule's name has 1 to 200 characters" CHECK (kind IS NULL OR length(name) BETWEEN 1 AND 200),
     ADD CONSTRAINT "a rule's kind is one of those in docs/alerts.md" CHECK (kind IN (
         'symbols_missing_above', 'rate_below', 'rate_above', 'symbol_stale_above', 'process_time_p50_above',
         'process_time_p95_above', 'consumer_lag_above', 'kpi_lag_above', 'rejected_above')),

@@ -33,7 +33,9 @@ extension Program.Command {
 
 enum AlertCommands {
     static let id = Setting<Int>("id", isRequired: true, help: "The alert's number, as 'alerts list' shows it.")
-    static let by = Setting<String>("by", help: "Who you are; the database's user unless given.")
+    static let by = Setting<String>(
+        "by", help: "Who you are; the database's user unless given.",
+        rule: { 1...200 ~= $0.count ? nil : "must have 1 to 200 characters" })
     static let limit = Setting<Int>(
         "limit", default: "50", help: "How many at most.", rule: { $0 > 0 ? nil : "must be above 0" })
 

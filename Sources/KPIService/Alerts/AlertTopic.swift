@@ -63,19 +63,26 @@ final class AlertTopic: AlertChannel {
                     Result { () throws(KafkaError) in try client.topic.send(key: key, value: value, token: token) }
                 }
             }
-            // The queue holds far more than is sent at once.
-            guard case .success(.enqueued) = outcome else { break }
+            // The queue holds far more than is sent at once: full, it is a client's that can send nothing.
+            do {
+                guard try outcome.get() == .enqueued else { break }
+            } catch {
+                giveUp(client)
+                throw error
+            }
         }
         let deadline = ContinuousClock.now + patience
         while client.producer.flush(timeout: .milliseconds(100)) > 0, !shutdown.isRequested,
             ContinuousClock.now < deadline
         {}
         let sent = client.acknowledged.takePrefix()
-        if sent < records.count {
-            // A new client begins anew, in order; what this one has on its way may arrive before that, and twice.
-            _ = client.producer.purge(timeout: .seconds(1))
-            self.client = nil
-        }
+        if sent < records.count { giveUp(client) }
         return sent
+    }
+
+    /// A new client begins anew, in order; what this one has on its way may arrive before that, and twice.
+    private func giveUp(_ client: Client) {
+        _ = client.producer.purge(timeout: .seconds(1))
+        self.client = nil
     }
 }
