@@ -362,6 +362,16 @@ import TradeModel
         }
     }
 
+    @Test func `a tick that comes a little early counts, and one much too early does not`() async throws {
+        try await TestDatabase.run { database in
+            let rehearsal = try AlertRehearsal(database)
+            #expect(try rehearsal.step(milliseconds: 950))
+            #expect(try !rehearsal.step(milliseconds: 850))
+            // The clock was set back.
+            #expect(try rehearsal.step(-3600))
+        }
+    }
+
     @Test func `several members at once evaluate once a second, and open one alert`() async throws {
         try await TestDatabase.run { database in
             let rehearsal = try AlertRehearsal(database, rule: "kind = 'kpi_lag_above', value = 4")

@@ -76,8 +76,11 @@ final class AlertRehearsal {
 
     /// Evaluates so many seconds later.
     @discardableResult
-    func step(_ seconds: Int = 1) throws -> Bool {
-        now = Timestamp(microseconds: now.microseconds + Int64(seconds) * 1_000_000)
+    func step(_ seconds: Int = 1) throws -> Bool { try step(milliseconds: seconds * 1000) }
+
+    @discardableResult
+    func step(milliseconds: Int) throws -> Bool {
+        now = Timestamp(microseconds: now.microseconds + Int64(milliseconds) * 1000)
         return try evaluate()
     }
 

@@ -51,13 +51,13 @@ final class AlertEvaluator {
     /// - Throws: `PostgresError`, after which nothing has changed.
     @discardableResult
     func run(_ connection: inout PostgresConnection, at moment: Timestamp? = nil) throws -> Bool {
-        guard let logMoment = try due(at: moment, "", &connection) else { return false }
+        guard let logMoment = try due(at: moment, locking: false, &connection) else { return false }
         // Asked after the time was: what is below these ends includes all that was in the topic then.
         let log = logEnds()
         try connection.begin(limits: Self.limits)
         // Tables without statistics look large to the planner; compiling takes far longer than these queries.
         try connection.execute("SET LOCAL jit = off")
-        guard let now = try due(at: moment, "FOR UPDATE SKIP LOCKED", &connection) else {
+        guard let now = try due(at: moment, locking: true, &connection) else {
             try connection.rollback()
             return false
         }
@@ -65,8 +65,8 @@ final class AlertEvaluator {
         let rules = try AlertRule.enabled(&connection)
         let measures = try prepare(rules, completeUntil, log, now, &connection)
         let ledger = AlertLedger(now: now)
-        var standings = try ledger.standings(&connection)
-        let changes = try evaluate(rules, measures, &standings, &connection)
+        let standings = try ledger.standings(&connection)
+        let changes = try evaluate(rules, measures, standings, &connection)
         let written = try ledger.write(changes, rules, &connection)
         try connection.commit()
         tell(written)
@@ -75,7 +75,7 @@ final class AlertEvaluator {
 
     /// The database's time when the rules are to be evaluated now, by anybody.
     private func due(
-        at moment: Timestamp?, _ locking: String, _ connection: inout PostgresConnection
+        at moment: Timestamp?, locking: Bool, _ connection: inout PostgresConnection
     ) throws(PostgresError) -> Timestamp? {
         // Some members' clocks tick a little early. A time that is not yet was written before the clock was set back.
         let rows = try connection.query(
@@ -83,11 +83,11 @@ final class AlertEvaluator {
             SELECT (extract(epoch FROM now) * 1000000)::bigint
             FROM alert_evaluation, (SELECT coalesce($1::timestamptz, now()) AS now) AS moment
             WHERE id AND (evaluated_at IS NULL OR evaluated_at > now
-                OR evaluated_at <= now - $2 * interval '0.9 microseconds')
-            \(locking.isEmpty ? "" : "FOR UPDATE OF alert_evaluation SKIP LOCKED")
+                OR evaluated_at <= now - $2 * interval '1 microsecond')
+            \(locking ? "FOR UPDATE OF alert_evaluation SKIP LOCKED" : "")
             """,
             parameters: [
-                moment.map { .text("\($0)") } ?? .null, .integer(Int64(interval / .microseconds(1))),
+                moment.map { .text("\($0)") } ?? .null, .integer(Int64(interval * 0.9 / .microseconds(1))),
             ])
         return rows.int64(0, 0).map { Timestamp(microseconds: $0) }
     }
@@ -124,9 +124,9 @@ final class AlertEvaluator {
         return AlertMeasures(now: now, until: until, log: log, symbols: symbols)
     }
 
-    /// What follows for each rule and symbol. `standings` is left with what no rule is about any more.
+    /// What follows for each rule and symbol.
     private func evaluate(
-        _ rules: [AlertRule], _ measures: AlertMeasures, _ standings: inout [AlertSubject: AlertStanding],
+        _ rules: [AlertRule], _ measures: AlertMeasures, _ standings: [AlertSubject: AlertStanding],
         _ connection: inout PostgresConnection
     ) throws(PostgresError) -> [AlertLedger.Change] {
         var changes: [AlertLedger.Change] = []
