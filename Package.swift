@@ -73,6 +73,7 @@ let package = Package(
                 .embedInCode("0011_roles.sql"),
                 .embedInCode("0012_kpi_views.sql"),
                 .embedInCode("0013_alerts.sql"),
+                .embedInCode("0014_repeats.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

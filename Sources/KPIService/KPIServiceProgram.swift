@@ -27,19 +27,23 @@ private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:910
 let kpiServiceProgram = Program(
     name: "kpi-service",
     summary: "Folds the trades of the topic into the rollups that the KPI tables read, each exactly once.",
-    settings: TopicReaderOptions.all + [group, commitInterval] + retentions.map(\.setting) + [monitoring]
+    settings: TopicReaderOptions.all + [group, commitInterval, RepeatRule.setting] + retentions.map(\.setting) + [monitoring]
         + AlertOptions.all,
     commands: [
         Program.Command("", "Read the topic and keep the rollups, until SIGTERM.", run: fold),
         Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
-        .alertsList(ignoring: notForAlerts), .alertsAcknowledge(ignoring: notForAlerts),
+        .rebuild, .verify, .alertsList(ignoring: notForAlerts), .alertsAcknowledge(ignoring: notForAlerts),
         .alertsClose(ignoring: notForAlerts),
     ])
 
-/// What the commands about alerts do without: all but the database.
-private let notForAlerts: [any AnySetting] =
+/// What only reading needs: the commands about rollups do without.
+let readingOptions: [any AnySetting] =
     KafkaOptions.all + AlertOptions.all
     + [TopicReaderOptions.acceptNewCluster, TopicReaderOptions.instanceID, group, commitInterval, monitoring]
+    + retentions.map(\.setting)
+
+/// What the commands about alerts do without: all but the database.
+private let notForAlerts: [any AnySetting] = readingOptions + [RepeatRule.setting]
 
 private func readerConfiguration(_ configuration: Configuration) throws -> TopicReaderConfiguration {
     try TopicReaderOptions.reader(
@@ -53,7 +57,10 @@ private func fold(_ configuration: Configuration, _ logger: Logger) throws {
     let reading = try readerConfiguration(configuration)
     let rejected = metrics.counter("records_rejected_total", "Records that are no trades and count in no rollup")
     let readerMetrics = TopicReaderMetrics(metrics, topic: reading.topic)
-    let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) { RollupBatch(rejected: rejected) }
+    let repeats = configuration[RepeatRule.setting]
+    let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) {
+        RollupBatch(repeats: repeats, rejected: rejected)
+    }
     let upkeep = UpkeepService(
         RollupRetention(
             Dictionary(uniqueKeysWithValues: retentions.map { ($0.grain, configuration[$0.setting]) })

@@ -16,10 +16,13 @@ final class RollupBatch: TransactionalBatch {
     private var fold = RollupFold()
     private var trades = 0
     private let rejected: Counter
-    private let merge = RollupMerge()
+    private let merge: RollupMerge
+    private let repeats: RepeatRule
 
-    init(rejected: Counter) {
+    init(repeats: RepeatRule, rejected: Counter) {
+        self.repeats = repeats
         self.rejected = rejected
+        merge = RollupMerge(repeats: repeats)
     }
 
     var isFull: Bool { fold.count >= Self.maximumRollups || trades >= Self.maximumTrades }
@@ -28,7 +31,11 @@ final class RollupBatch: TransactionalBatch {
         do throws(RejectionReason) {
             let parsed = try TradeRecord(json: record.value.bindMemory(to: UInt8.self).span)
             guard try marks.admit(parsed.source, parsed.sequence, at: record.offset) else { return }
-            fold.add(parsed.trade, id: id)
+            if parsed.repeats > 0, repeats == .ignore {
+                fold.omit(parsed.trade)
+            } else {
+                fold.add(parsed.trade, id: id)
+            }
             trades += 1
         } catch {
             rejected.increment()
@@ -43,6 +50,7 @@ final class RollupBatch: TransactionalBatch {
         guard fold.count > 0 else { return }
         for grain in Grain.allCases {
             try merge.merge(fold.rollups(of: grain), into: grain, &connection)
+            try merge.note(omissions: fold.omissions(of: grain), in: grain, &connection)
         }
     }
 

@@ -6,9 +6,11 @@ import TradeModel
 struct RollupFold {
     private var indices: [RollupKey: Int] = [:]
     private var rollups: [(key: RollupKey, rollup: Rollup)] = []
+    /// Seconds of symbols that trades were left out of before any was added.
+    private var omissions: Set<RollupKey> = []
 
     /// How many seconds of symbols there are.
-    var count: Int { rollups.count }
+    var count: Int { rollups.count + omissions.count }
 
     /// Adds one trade, whose row has the given id.
     mutating func add(_ trade: Trade, id: Int64) {
@@ -19,6 +21,21 @@ struct RollupFold {
             indices[key] = rollups.count
             rollups.append((key, Rollup(trade, id: id)))
         }
+    }
+
+    /// Leaves out a trade, and remembers its window: a row that is there may say that it has such trades.
+    mutating func omit(_ trade: Trade) {
+        let key = RollupKey(symbol: trade.symbol, windowStart: Grain.second.start(of: trade.time))
+        if indices[key] == nil { omissions.insert(key) }
+    }
+
+    /// The windows of a grain that trades were left out of and none was added to, in the order of rollups.
+    func omissions(of grain: Grain) -> [RollupKey] {
+        guard !omissions.isEmpty else { return [] }
+        func window(_ key: RollupKey) -> RollupKey {
+            RollupKey(symbol: key.symbol, windowStart: grain.start(of: key.windowStart))
+        }
+        return Set(omissions.map(window)).subtracting(rollups.map { window($0.key) }).sorted()
     }
 
     /// The rollups of a grain, in the order in which they are stored.
@@ -36,5 +53,6 @@ struct RollupFold {
     mutating func reset() {
         indices.removeAll(keepingCapacity: true)
         rollups.removeAll(keepingCapacity: true)
+        omissions.removeAll(keepingCapacity: true)
     }
 }

@@ -44,7 +44,7 @@ import TradeModel
                     symbol: ShortText("EUR")!, price: Decimal(coefficient: Int128(price), scale: 2), volume: .zero,
                     time: Timestamp(milliseconds: Int64(id) * 400), conditions: .empty), id: Int64(id))
         }
-        for grain in Grain.allCases { try RollupMerge().merge(fold.rollups(of: grain), into: grain, &connection) }
+        for grain in Grain.allCases { try RollupMerge(repeats: .count).merge(fold.rollups(of: grain), into: grain, &connection) }
         #expect(
             try database.rows(
                 """
@@ -64,7 +64,7 @@ import TradeModel
                     symbol: ShortText(symbol)!, price: Decimal(coefficient: 1, scale: 0), volume: .zero,
                     time: Timestamp(milliseconds: Int64(second) * 1000), conditions: .empty), id: Int64(id))
         }
-        try RollupMerge().merge(fold.rollups(of: .second), into: .second, &connection)
+        try RollupMerge(repeats: .count).merge(fold.rollups(of: .second), into: .second, &connection)
         let windows = """
             SELECT extract(epoch FROM window_start)::int, symbols, missing, complete, symbols_seen
             FROM symbol_count_per_30s ORDER BY 1

@@ -19,7 +19,7 @@ import TradeModel
         of values: [String], size: Int = 7, marks: SourceMarks = SourceMarks(), rejected: Counter = Counter()
     ) async throws -> [[String]] {
         let database = try await TestDatabase()
-        let batch = RollupBatch(rejected: rejected)
+        let batch = RollupBatch(repeats: .count, rejected: rejected)
         var connection = try database.connect()
         var marks = marks
         var count = 0

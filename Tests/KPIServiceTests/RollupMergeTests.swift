@@ -38,7 +38,7 @@ import TradeModel
     private static func merge(
         _ rows: [Row], _ connection: inout PostgresConnection, _ random: inout SplitMix64
     ) throws {
-        let merge = RollupMerge()
+        let merge = RollupMerge(repeats: .count)
         var rest = rows[...]
         var fold = RollupFold()
         while !rest.isEmpty {
@@ -150,7 +150,7 @@ import TradeModel
     @Test func `merging nothing changes nothing`() async throws {
         let database = try await TestDatabase()
         var connection = try database.connect()
-        try RollupMerge().merge([], into: .second, &connection)
+        try RollupMerge(repeats: .count).merge([], into: .second, &connection)
         #expect(try database.rows("SELECT * FROM trade_rollup_1s").isEmpty)
     }
 }

@@ -23,6 +23,16 @@ package struct Timestamp: Hashable, Comparable, Sendable {
     package var milliseconds: Int64 { Calendar.floorDivide(microseconds, 1000) }
 }
 
+extension Timestamp {
+    /// Reads a whole text as an RFC 3339 moment of the years 1970 to 9999; nil when it is none.
+    package init?(_ text: some StringProtocol) {
+        let bytes = Array("\"\(text)\"".utf8)
+        var position = 0
+        guard let time = try? bytes.span.scanTimestamp(&position), position == bytes.count else { return nil }
+        self = time
+    }
+}
+
 extension Timestamp: CustomStringConvertible {
     /// RFC 3339 in UTC with six places, such as `2026-08-28T15:35:36.086000Z`.
     package var description: String {

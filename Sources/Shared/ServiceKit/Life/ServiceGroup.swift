@@ -34,6 +34,12 @@ package final class ServiceGroup: Sendable {
         signal(SIGPIPE, SIG_IGN)
     }
 
+    /// Has SIGTERM and SIGINT end the process at once: for a command that takes long and may be cut short anywhere.
+    package static func allowSignals() {
+        var signals = stopSignals
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    }
+
     private static var stopSignals: sigset_t {
         var signals = sigset_t()
         sigemptyset(&signals)
