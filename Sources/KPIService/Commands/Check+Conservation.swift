@@ -14,7 +14,7 @@ extension Check {
                 SELECT source, sequence, count(*) AS rows FROM trade_data_finhub
                 WHERE \(range.contains("\"timestamp\"")) GROUP BY 1, 2 HAVING count(*) > 1
                 """,
-            expected: "SELECT source, sequence, 1::bigint AS rows FROM found")
+            expected: "SELECT source, sequence, 1::bigint AS rows FROM found_row")
     }
 
     /// consumed = written + rejected + resent: each batch has told all its records, and goes on where the one before ended, or
@@ -42,7 +42,7 @@ extension Check {
                 """)
     }
 
-    /// What the batches of a minute say they have written stands in the table. What 'rejected retry' has stored in its place is
+    /// What the batches of a minute say they have written stands in the table, since there are batches. What 'rejected retry' has stored in its place is
     /// in no batch; its row says so by two equal moments.
     private static func written(_ range: HourRange) -> Check {
         let minute = RollupSQL.window(.minute, of: "committed_at")
@@ -51,7 +51,8 @@ extension Check {
             found: """
                 SELECT (id >> 51)::int AS log_id, kafka_partition, \(RollupSQL.window(.minute, of: "to_db")) AS minute,
                     count(*) AS trades FROM trade_data_finhub
-                WHERE \(range.contains("to_db")) AND to_consumer <> to_db AND \(RollupSQL.isKept("to_db", of: "ingest_batch"))
+                WHERE \(range.contains("to_db")) AND \(RollupSQL.isKept("to_db", of: "ingest_batch"))
+                    AND to_db >= (SELECT min(committed_at) FROM ingest_batch) AND to_consumer <> to_db
                 GROUP BY 1, 2, 3
                 """,
             expected: """
@@ -76,7 +77,8 @@ extension Check {
                 SELECT source, sequence AS first, at AS began, lead(sequence) OVER (PARTITION BY source ORDER BY sequence) AS next
                 FROM turn WHERE kind = 'connected' AND kind_before IS DISTINCT FROM 'disconnected'
             ), told AS (
-                SELECT event.*, run.first AS run,
+                SELECT event.source, event.sequence, event.at, event.enqueued, event.acknowledged, event.details,
+                    run.first AS run,
                     CASE WHEN run.began >= \(range.from.sql) THEN run.began
                         ELSE min(event.at) OVER life - interval '1 second' END AS since,
                     run.began < \(range.from.sql) AND row_number() OVER life = 1 AS is_base
@@ -127,7 +129,7 @@ extension Check {
             """
         return Check(
             "feed_event (received)", key: "source, symbol, at", found: missing,
-            expected: "SELECT source, symbol, at, received, received AS stored FROM found",
+            expected: "SELECT source, symbol, at, received, received AS stored FROM found_row",
             maySettle: true,
             when: (noneIsForgotten, "retention has taken trades, which may have been received at any time"))
     }
@@ -144,7 +146,7 @@ extension Check {
             """
         return Check(
             "feed_event (acknowledged)", key: "source", found: missing,
-            expected: "SELECT source, acknowledged, acknowledged AS stored FROM found", maySettle: true,
+            expected: "SELECT source, acknowledged, acknowledged AS stored FROM found_row", maySettle: true,
             when: (noneIsForgotten, "retention has taken trades"))
     }
 

@@ -59,32 +59,32 @@ extension Check {
                 "rate_of_transaction", key: "window_start",
                 found: """
                     SELECT window_start, trades, trades_per_second FROM rate_of_transaction
-                    WHERE \(isInside("threshold_window(3)", range))
+                    WHERE \(isInside("(SELECT threshold_window(3))", range))
                     """,
                 expected: """
                     SELECT * FROM (
-                        SELECT date_bin(threshold_window(3), "timestamp", 'epoch') AS window_start, count(*) AS trades,
+                        SELECT date_bin((SELECT threshold_window(3)), "timestamp", 'epoch') AS window_start, count(*) AS trades,
                             count(*) / (SELECT value FROM threshold WHERE id = 3) AS trades_per_second
                         FROM \(trades(.second, range, repeats)) GROUP BY 1) AS rate
-                    WHERE \(isInside("threshold_window(3)", range))
+                    WHERE \(isInside("(SELECT threshold_window(3))", range))
                     """),
             Check(
                 "symbol_count_per_30s", key: "window_start",
                 found: """
                     SELECT window_start, symbols, expected, missing, complete, symbols_seen FROM symbol_count_per_30s
-                    WHERE \(isInside("threshold_window(2)", range))
+                    WHERE \(isInside("(SELECT threshold_window(2))", range))
                     """,
                 expected: """
                     SELECT window_start, symbols, wanted.value AS expected, greatest(wanted.value - symbols, 0) AS missing,
                         symbols >= wanted.value AS complete, symbols_seen
                     FROM (
-                        SELECT date_bin(threshold_window(2), "timestamp", 'epoch') AS window_start,
+                        SELECT date_bin((SELECT threshold_window(2)), "timestamp", 'epoch') AS window_start,
                             count(DISTINCT symbol) AS symbols,
                             string_agg(DISTINCT symbol COLLATE "default", ', ' ORDER BY symbol COLLATE "default")
                                 AS symbols_seen
                         FROM \(trades(.second, range, repeats)) GROUP BY 1) AS seen,
                         (SELECT value FROM threshold WHERE id = 1) AS wanted
-                    WHERE \(isInside("threshold_window(2)", range))
+                    WHERE \(isInside("(SELECT threshold_window(2))", range))
                     """),
         ]
     }

@@ -8,7 +8,7 @@ struct Check: Sendable {
     let key: String
     /// What there is.
     let found: String
-    /// What there should be, of the same columns; it may ask of `found`, where that is faults only. Values are compared as
+    /// What there should be, of the same columns; it may ask of `found_row`, where that is faults only. Values are compared as
     /// text, places behind the point included.
     let expected: String
     /// Whether a difference may be of what is still on its way, so that a later snapshot has none.
@@ -44,22 +44,22 @@ struct Check: Sendable {
         let place = keys.map { "'\($0)=' || coalesce(\($0)::text, 'NULL')" }.joined(separator: ", ")
         let rows = try connection.query(
             """
-            WITH found AS (\(found)), expected AS (\(expected)),
+            WITH found_row AS (\(found)), expected_row AS (\(expected)),
             pair AS (
-                SELECT concat_ws(' ', \(place)) AS place, found, expected,
-                       found::text IS DISTINCT FROM expected::text AS differs
-                FROM found FULL JOIN expected USING (\(key))
+                SELECT concat_ws(' ', \(place)) AS place, found_row, expected_row,
+                       found_row::text IS DISTINCT FROM expected_row::text AS differs
+                FROM found_row FULL JOIN expected_row USING (\(key))
             ), numbered AS (
                 SELECT *, count(*) FILTER (WHERE differs) OVER (ROWS UNBOUNDED PRECEDING) AS place_among FROM pair
             )
             SELECT count(*), count(*) FILTER (WHERE differs),
                 string_agg(place || ': ' || CASE
-                    WHEN found IS NULL THEN 'is missing: ' || to_json(expected)::text
-                    WHEN expected IS NULL THEN 'should not be there: ' || to_json(found)::text
-                    ELSE (SELECT string_agg(format('%s is %s and should be %s', name, is.value, should.value), ', ')
-                        FROM json_each_text(to_json(found)) AS is (name, value)
-                        JOIN json_each_text(to_json(expected)) AS should (name, value) USING (name)
-                        WHERE is.value IS DISTINCT FROM should.value)
+                    WHEN found_row::text IS NULL THEN 'is missing: ' || to_json(expected_row)::text
+                    WHEN expected_row::text IS NULL THEN 'should not be there: ' || to_json(found_row)::text
+                    ELSE (SELECT string_agg(format('%s is %s and should be %s', name, there.value, wanted.value), ', ')
+                        FROM json_each_text(to_json(found_row)) AS there (name, value)
+                        JOIN json_each_text(to_json(expected_row)) AS wanted (name, value) USING (name)
+                        WHERE there.value IS DISTINCT FROM wanted.value)
                     END, E'\\n') FILTER (WHERE differs AND place_among <= \(limit))
             FROM numbered
             """)

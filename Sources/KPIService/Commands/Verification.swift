@@ -31,9 +31,13 @@ struct Verification: ~Copyable {
         let deadline = ContinuousClock.now + patience
         while true {
             let isLast = ContinuousClock.now >= deadline
-            // The planner knows nothing of ids and positions, and takes them for few.
             try connection.begin(.repeatableRead)
-            try connection.execute("SET LOCAL enable_nestloop = off; SET LOCAL TimeZone = 'UTC'; SET LOCAL work_mem = '64MB'")
+            // The planner knows nothing of ids and positions, and takes them for few.
+            try connection.execute(
+                """
+                SET LOCAL enable_nestloop = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC';
+                SET LOCAL work_mem = '64MB'
+                """)
             if let outcomes = try outcomes(telling: limit, isLast: isLast) {
                 let unread = try unread()
                 try connection.rollback()
