@@ -13,10 +13,16 @@ func randomTrades(_ count: Int, seed: UInt64) -> [Row] {
         let trade = Trade(
             symbol: symbols.randomElement(using: &random)!, price: number(isPrice: true, &random),
             volume: number(isPrice: false, &random),
-            time: Timestamp(milliseconds: 1_721_555_886_000 + Int64.random(in: 0..<20, using: &random) * 250 * 997),
-            conditions: .empty)
+            time: time(&random), conditions: .empty)
         return (trade, Int64(index + 1))
     }
+}
+
+/// Mostly one of few; now and then very late, or of the future, up to the ends of what a time may be.
+private func time(_ random: inout SplitMix64) -> Timestamp {
+    let odd: [Int64] = [0, 999, 951_782_399_999, 4_102_444_800_000, 253_402_300_799_999]
+    if random.oneIn(25) { return Timestamp(milliseconds: random.pick(odd)) }
+    return Timestamp(milliseconds: 1_721_555_886_000 + Int64.random(in: 0..<20, using: &random) * 250 * 997)
 }
 
 private func number(isPrice: Bool, _ random: inout SplitMix64) -> Decimal {

@@ -63,11 +63,11 @@ BEGIN
     EXECUTE format('ALTER FUNCTION tickstream_trim_default SET search_path = %I, pg_temp', current_schema());
 END $$;
 
--- A record's text; NULL where it is no JSON.
-CREATE FUNCTION record_json(payload bytea) RETURNS json
+-- A record's fields, without U+0000, which no text holds; NULL where it is no JSON object.
+CREATE FUNCTION record_json(payload bytea) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-    RETURN convert_from(payload, 'UTF8')::json;
+    RETURN replace(convert_from(payload, 'UTF8'), '\u0000', '')::jsonb;
 EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR program_limit_exceeded THEN
     RETURN NULL;
 END $$;
