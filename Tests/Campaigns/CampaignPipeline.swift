@@ -91,7 +91,8 @@ final class CampaignPipeline {
         try await waitUntilStored()
         await processes.stopAll()
         let (recording, databaseURL) = (recording, databaseURL)
-        return try await onThread { try Proof(recording: recording, databaseURL: databaseURL) }
+        let verification = try await KPIVerification(databaseURL: databaseURL)
+        return try await onThread { try Proof(recording: recording, databaseURL: databaseURL, verification) }
     }
 
     /// Stops what still runs.

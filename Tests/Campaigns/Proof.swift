@@ -11,20 +11,21 @@ struct Proof: CustomStringConvertible {
     private let doubled: Int
     private let inTheMiddle: Int
     private let withoutGap: Int
-    private let kpiDifferences: Int
+    private let verification: KPIVerification
     private let rejected: Int
 
     /// Nothing is doubled; and what is missing was on its way when a producer was killed, and stands as a gap.
     var holds: Bool {
-        sent > 0 && doubled == 0 && inTheMiddle == 0 && withoutGap == 0 && kpiDifferences == 0 && rejected == 0
+        sent > 0 && doubled == 0 && inTheMiddle == 0 && withoutGap == 0 && verification.holds && rejected == 0
     }
 
     var description: String {
         "sent=\(sent) stored=\(stored) on_the_way_at_a_kill=\(lost) in_the_middle=\(inTheMiddle) "
-            + "without_gap=\(withoutGap) doubled=\(doubled) rejected=\(rejected) kpi_differences=\(kpiDifferences)"
+            + "without_gap=\(withoutGap) doubled=\(doubled) rejected=\(rejected) \(verification)"
     }
 
-    init(recording: String, databaseURL: String) throws {
+    init(recording: String, databaseURL: String, _ verification: KPIVerification) throws {
+        self.verification = verification
         var connection = try PostgresConnection(PostgresConfiguration(databaseURL, applicationName: "campaign"))
         try connection.execute("SET TimeZone = 'UTC'; SET work_mem = '256MB'")
         try Self.load(recording, &connection)
@@ -53,7 +54,6 @@ struct Proof: CustomStringConvertible {
                     AND coalesce(gap_to, 'infinity') >= fate.sent_at)
             """)
         rejected = try number("SELECT count(*) FROM rejected_trade")
-        kpiDifferences = try countKPIDifferences(&connection)
     }
 
     /// Puts the recording's trades into the table `sent`, in their order.

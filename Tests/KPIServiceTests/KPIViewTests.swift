@@ -44,7 +44,9 @@ import TradeModel
                     symbol: ShortText("EUR")!, price: Decimal(coefficient: Int128(price), scale: 2), volume: .zero,
                     time: Timestamp(milliseconds: Int64(id) * 400), conditions: .empty), id: Int64(id))
         }
-        for grain in Grain.allCases { try RollupMerge(repeats: .count).merge(fold.rollups(of: grain), into: grain, &connection) }
+        for grain in Grain.allCases {
+            try RollupMerge(repeats: .count).merge(fold.rollups(of: grain), into: grain, &connection)
+        }
         #expect(
             try database.rows(
                 """

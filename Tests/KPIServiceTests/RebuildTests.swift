@@ -43,7 +43,9 @@ import TradeModel
         try tables.rebuild()
         #expect(try tables.rollups() == counted)
 
-        let later = (0..<200).map { StoredTrade(trade: trades[$0].trade, partition: 0, offset: 1000 + Int64($0), repeats: 1) }
+        let later = (0..<200).map {
+            StoredTrade(trade: trades[$0].trade, partition: 0, offset: 1000 + Int64($0), repeats: 1)
+        }
         var random = SplitMix64(seed: 2)
         try tables.store(later)
         try tables.count(later, .ignore, &random)
@@ -102,13 +104,16 @@ import TradeModel
 
     /// After a reset both readers go on in a second generation; the KPI service was behind, and counts what comes again under
     /// other ids than those of the rows.
-    @Test func `what was counted after readers were moved back counts in its rows of the generation before`() async throws {
+    @Test func `what was counted after readers were moved back counts in its rows of the generation before`()
+        async throws
+    {
         let tables = try await TradeTables()
         let trades = (0..<40).map {
             StoredTrade(
                 trade: Trade(
                     symbol: ShortText("A")!, price: Decimal(coefficient: Int128($0 + 1), scale: 1), volume: .zero,
-                    time: Timestamp(milliseconds: Int64($0) * 300), conditions: .empty), partition: 0, offset: Int64($0))
+                    time: Timestamp(milliseconds: Int64($0) * 300), conditions: .empty), partition: 0, offset: Int64($0)
+            )
         }
         try tables.store(trades)
         try tables.move("consumer", behind: trades)
@@ -200,7 +205,10 @@ import TradeModel
 
     @Test(arguments: [
         ("2026-08-28", "2026-08-28T15:00:00.000001Z", "2026-08-28T00:00:00.000000Z to 2026-08-28T16:00:00.000000Z"),
-        ("2026-08-28T14:59:59.999999+01:00", "2026-08-29", "2026-08-28T13:00:00.000000Z to 2026-08-29T00:00:00.000000Z"),
+        (
+            "2026-08-28T14:59:59.999999+01:00", "2026-08-29",
+            "2026-08-28T13:00:00.000000Z to 2026-08-29T00:00:00.000000Z"
+        ),
     ])
     func `a range is widened outwards to whole hours`(_ from: String, _ to: String, _ hours: String) throws {
         let range = try HourRange(

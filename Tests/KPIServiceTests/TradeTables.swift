@@ -133,7 +133,8 @@ struct TradeTables {
     func rollups() throws -> [[String]] {
         try Grain.allCases.flatMap {
             try database.rows(
-                "SELECT kept::text FROM trade_rollup_\($0.rawValue) AS kept ORDER BY symbol COLLATE \"C\", window_start")
+                "SELECT kept::text FROM trade_rollup_\($0.rawValue) AS kept ORDER BY symbol COLLATE \"C\", window_start"
+            )
         }
     }
 

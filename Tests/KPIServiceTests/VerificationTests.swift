@@ -116,14 +116,16 @@ import TradeModel
 
     @Test func `where the consumer is behind for good, nothing is compared`() async throws {
         let tables = try await Self.tables()
-        try tables.database.execute("UPDATE offset_ledger SET next_offset = 3 WHERE reader = 'consumer' AND partition = 1")
+        try tables.database.execute(
+            "UPDATE offset_ledger SET next_offset = 3 WHERE reader = 'consumer' AND partition = 1")
         let error = #expect(throws: VerificationError.self) { _ = try tables.verify() }
         #expect("\(error!)".contains("trades [1]: kpi-service is at 20, consumer at 3"))
     }
 
     @Test func `a trade that only the database has refused counts, and is compared`() async throws {
         let tables = try await Self.tables()
-        let json = #"{"s":"B","p":1e-7,"t":1721555886000,"v":1.50,"c":["\u0000"],"src":"one","seq":900,"to_kafka":"2024-07-21T09:58:06Z"}"#
+        let json =
+            #"{"s":"B","p":1e-7,"t":1721555886000,"v":1.50,"c":["\u0000"],"src":"one","seq":900,"to_kafka":"2024-07-21T09:58:06Z"}"#
         let refused = StoredTrade(
             trade: Trade(
                 symbol: ShortText("B")!, price: Decimal(coefficient: 1, scale: 7),
@@ -136,7 +138,8 @@ import TradeModel
                 INSERT INTO rejected_trade VALUES ($1, 'trades', 0, $2, $3, $4, now())
                 """,
                 parameters: [
-                    .integer(refused.id + Int64(offset) - 20), .integer(Int64(offset)), .text(reason), .bytes(Array(payload.utf8)),
+                    .integer(refused.id + Int64(offset) - 20), .integer(Int64(offset)), .text(reason),
+                    .bytes(Array(payload.utf8)),
                 ])
         }
         try tables.database.execute("UPDATE offset_ledger SET next_offset = 22 WHERE partition = 0")
@@ -146,7 +149,8 @@ import TradeModel
         try tables.count([refused], .count, &random)
         #expect(try tables.verify().lines == [])
         let counted = try tables.rollups()
-        try tables.database.execute("DELETE FROM trade_rollup_1s; DELETE FROM trade_rollup_1m; DELETE FROM trade_rollup_1h")
+        try tables.database.execute(
+            "DELETE FROM trade_rollup_1s; DELETE FROM trade_rollup_1m; DELETE FROM trade_rollup_1h")
         try tables.rebuild()
         #expect(try tables.rollups() == counted)
     }

@@ -6,7 +6,8 @@ struct HourRange: Equatable, CustomStringConvertible {
     let from: Timestamp
     let to: Timestamp
 
-    static let from = Setting<Moment>("from", help: "The first moment, such as 2026-08-28T15:00:00Z; the beginning else.")
+    static let from = Setting<Moment>(
+        "from", help: "The first moment, such as 2026-08-28T15:00:00Z; the beginning else.")
     static let to = Setting<Moment>("to", help: "The moment behind the last, such as 2026-08-29; now else.")
 
     /// What was asked for, widened outwards to full hours.

@@ -50,7 +50,8 @@ struct Verification: ~Copyable {
 
     /// - Returns: nil when another snapshot is to be taken, in which what is on its way may have come.
     private mutating func outcomes(telling limit: Int, isLast: Bool) throws -> [Check.Outcome]? {
-        let ahead = try connection.query("SELECT topic, partition, counted, coalesce(stored, 0) FROM counted_ahead LIMIT 1")
+        let ahead = try connection.query(
+            "SELECT topic, partition, counted, coalesce(stored, 0) FROM counted_ahead LIMIT 1")
         if ahead.rowCount > 0 {
             guard isLast else { return nil }
             throw VerificationError.consumerIsBehind(

@@ -94,7 +94,8 @@ final class ChaosPipeline {
         try await waitUntilStored()
         await readers.stop()
         let url = databaseURL
-        return try await onThread { try ChaosProof(acknowledged: acknowledged, databaseURL: url) }
+        let verification = try await KPIVerification(databaseURL: url)
+        return try await onThread { try ChaosProof(acknowledged: acknowledged, databaseURL: url, verification) }
     }
 
     func stop() async {

@@ -7,15 +7,18 @@ struct ChaosProof: CustomStringConvertible {
     private let lost: Int
     private let doubled: Int
     private let rejected: Int
-    private let kpiDifferences: Int
+    private let verification: KPIVerification
 
-    var holds: Bool { trades > 0 && lost == 0 && doubled == 0 && rejected == 0 && kpiDifferences == 0 }
+    var holds: Bool { trades > 0 && lost == 0 && doubled == 0 && rejected == 0 && verification.holds }
 
     var description: String {
-        "trades=\(trades) lost=\(lost) doubled=\(doubled) rejected=\(rejected) kpi_differences=\(kpiDifferences)"
+        "trades=\(trades) lost=\(lost) doubled=\(doubled) rejected=\(rejected) \(verification)"
     }
 
-    init(acknowledged: [(source: String, sequence: Int)], databaseURL: String) throws {
+    init(
+        acknowledged: [(source: String, sequence: Int)], databaseURL: String, _ verification: KPIVerification
+    ) throws {
+        self.verification = verification
         var connection = try PostgresConnection(PostgresConfiguration(databaseURL, applicationName: "campaign"))
         try connection.execute("SET TimeZone = 'UTC'; SET work_mem = '256MB'")
         try connection.execute("CREATE TEMPORARY TABLE acknowledged (source text, sequence bigint)")
@@ -40,6 +43,5 @@ struct ChaosProof: CustomStringConvertible {
                     SELECT source, sequence FROM trade_data_finhub EXCEPT SELECT source, sequence FROM acknowledged) AS more)
             """)
         rejected = try number("SELECT count(*) FROM rejected_trade")
-        kpiDifferences = try countKPIDifferences(&connection)
     }
 }
