@@ -15,7 +15,7 @@ enum RollupSQL {
         "date_bin('\(grain.microseconds / 1_000_000) seconds', \(moment), 'epoch')"
     }
 
-    /// The rollups of a grain, but for the column `repeats`, made of trades.
+    /// The rollups of a grain, but for the column `repeats`, made of trades. What is sorted in the same way is sorted once.
     static func rollups(_ grain: Grain) -> String {
         """
         symbol COLLATE "default" AS symbol, \(window(grain, of: "\"timestamp\"")) AS window_start, count(*) AS trades,
@@ -23,8 +23,8 @@ enum RollupSQL {
         (array_agg(price ORDER BY "timestamp", id))[1] AS open, min("timestamp") AS open_time,
         (array_agg(id ORDER BY "timestamp", id))[1] AS open_id,
         trim_scale(max(price)) AS high, trim_scale(min(price)) AS low,
-        (array_agg(price ORDER BY "timestamp" DESC, id DESC))[1] AS close, max("timestamp") AS close_time,
-        (array_agg(id ORDER BY "timestamp" DESC, id DESC))[1] AS close_id
+        (array_agg(price ORDER BY "timestamp", id))[count(*)::int] AS close, max("timestamp") AS close_time,
+        (array_agg(id ORDER BY "timestamp", id))[count(*)::int] AS close_id
         """
     }
 

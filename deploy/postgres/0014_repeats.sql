@@ -74,12 +74,14 @@ END $$;
 COMMENT ON FUNCTION record_json IS 'A record of a topic as JSON; NULL where it is none';
 
 -- The trades that are stored: raw rows, and those that only the database has refused. The KPI service, which stores no rows,
--- counts these too, and they get their row as soon as it is accepted, under the id that they have.
+-- counts these too, and they get their row as soon as it is accepted, under the id that they have. Of their time, whole seconds
+-- and the rest stand apart, since intervals are multiplied in binary floating point.
 CREATE VIEW stored_trade AS
 SELECT id, symbol, price, "timestamp", volume, to_kafka, source, sequence, repeat FROM trade_data_finhub
 UNION ALL
 SELECT id, trade ->> 's' COLLATE "C", (trade ->> 'p')::numeric,
-       'epoch'::timestamptz + (trade ->> 't')::numeric::bigint * interval '1 millisecond', (trade ->> 'v')::numeric,
+       'epoch'::timestamptz + trunc((trade ->> 't')::numeric / 1000)::bigint * interval '1 second'
+           + ((trade ->> 't')::numeric % 1000)::int * interval '1 millisecond', (trade ->> 'v')::numeric,
        (trade ->> 'to_kafka')::timestamptz, trade ->> 'src', (trade ->> 'seq')::numeric::bigint,
        coalesce((trade ->> 'repeat')::numeric::int, 0)
 FROM (SELECT id, CASE WHEN reason = 'refused_by_database' THEN record_json(payload) END AS trade
