@@ -170,7 +170,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--from", "yesterday"], "--from is 'yesterday': must be a moment such as 2026-08-28T15:00:00Z, or a date in UTC"),
+        (
+            ["--from", "yesterday"],
+            "--from is 'yesterday': must be a moment such as 2026-08-28T15:00:00Z, or a date in UTC"
+        ),
         (["--from", "2026-08-28", "--to", "2026-08-28"], "is not before --to 2026-08-28T00:00:00.000000Z"),
         (["--repeats", "twice"], "must be count or ignore"),
     ])
