@@ -40,11 +40,16 @@ enum RollupSQL {
         """
     }
 
-    /// Whether the trades of the day that a moment falls into are all still there.
-    static func isKept(_ moment: String, of table: String = "trade_data_finhub") -> String {
+    /// Whether the rows of these tables of the day that a moment falls into are all still there.
+    static func isKept(_ moment: String, in tables: String...) -> String {
         """
-        NOT EXISTS (SELECT FROM forgotten_day
-            WHERE daily_table = '\(table)' AND day = (\(moment) AT TIME ZONE 'UTC')::date)
+        NOT EXISTS (SELECT FROM forgotten_day WHERE day = (\(moment) AT TIME ZONE 'UTC')::date
+            AND daily_table IN (\(tables.map { "'\($0)'" }.joined(separator: ", "))))
         """
+    }
+
+    /// Whether a moment's trades and the rollups of a grain are all still there.
+    static func isKept(_ moment: String, _ grain: Grain) -> String {
+        isKept(moment, in: "trade_data_finhub", table(grain))
     }
 }

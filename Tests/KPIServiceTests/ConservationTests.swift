@@ -56,6 +56,19 @@ import TradeModel
                 "feed_event (acknowledged): source=one: stored is 29 and should be 30",
             ]
         ),
+        // The same, and the producer had connected at its second attempt.
+        (
+            """
+            DELETE FROM trade_data_finhub WHERE sequence = 13;
+            DELETE FROM ingest_batch;
+            INSERT INTO feed_event (id, at, source, sequence, kind, kafka_partition, kafka_offset)
+                VALUES (9, '2026-08-28 11:59:30Z', 'one', -1, 'disconnected', 0, 9)
+            """,
+            [
+                "feed_event (received): source=one symbol=C at=2026-08-28 12:02:00+00: stored is 3 and should be 4",
+                "feed_event (acknowledged): source=one: stored is 29 and should be 30",
+            ]
+        ),
         (
             "UPDATE ingest_batch SET row_count = 0 WHERE first_offset = 3",
             [

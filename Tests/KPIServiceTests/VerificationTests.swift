@@ -155,6 +155,16 @@ import TradeModel
         #expect(try tables.rollups() == counted)
     }
 
+    @Test func `rollups of one grain that are deleted by the day are left out, and the others are not`() async throws {
+        let tables = try await Self.tables()
+        try tables.database.execute(
+            "DELETE FROM trade_rollup_1s; INSERT INTO forgotten_day VALUES ('trade_rollup_1s', '2024-07-21')")
+        #expect(try tables.verify().lines == [])
+        try tables.database.execute("DELETE FROM trade_rollup_1m WHERE ctid = '(0,1)'")
+        let lines = try tables.verify().lines
+        #expect(lines.count == 1 && lines[0].hasPrefix("trade_rollup_1m: "), "\(lines)")
+    }
+
     @Test func `days that retention has taken are left out`() async throws {
         let tables = try await Self.tables()
         let dropped = try tables.database.value(

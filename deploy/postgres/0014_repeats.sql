@@ -18,7 +18,7 @@ CREATE TABLE forgotten_day (
     day         date NOT NULL,
     PRIMARY KEY (daily_table, day)
 );
-COMMENT ON TABLE forgotten_day IS 'Days in UTC of which a table with a partition a day has lost rows to retention';
+COMMENT ON TABLE forgotten_day IS 'Days in UTC of which a table has lost rows to retention';
 
 -- As before, and the day is written down.
 CREATE OR REPLACE FUNCTION tickstream_drop_day(daily_table text, day date) RETURNS boolean

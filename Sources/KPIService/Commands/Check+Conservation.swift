@@ -3,7 +3,8 @@ import TradeModel
 extension Check {
     /// received = acknowledged = consumed = written + rejected, as far as each count goes; and no trade twice.
     static func conservation(_ range: HourRange) -> [Check] {
-        [twice(range), consumed(range), written(range), received(range), acknowledged(range)]
+        // First those that are done again where something is on its way.
+        [received(range), acknowledged(range), consumed(range), written(range), twice(range)]
     }
 
     /// A number of a source is one trade.
@@ -51,13 +52,13 @@ extension Check {
             found: """
                 SELECT (id >> 51)::int AS log_id, kafka_partition, \(RollupSQL.window(.minute, of: "to_db")) AS minute,
                     count(*) AS trades FROM trade_data_finhub
-                WHERE \(range.contains("to_db")) AND \(RollupSQL.isKept("to_db", of: "ingest_batch"))
+                WHERE \(range.contains("to_db")) AND \(RollupSQL.isKept("to_db", in: "ingest_batch"))
                     AND to_db >= (SELECT min(committed_at) FROM ingest_batch) AND to_consumer <> to_db
                 GROUP BY 1, 2, 3
                 """,
             expected: """
                 SELECT log_id, kafka_partition, \(minute) AS minute, sum(row_count)::bigint AS trades FROM ingest_batch
-                WHERE \(range.contains("committed_at")) AND \(RollupSQL.isKept("committed_at", of: "ingest_batch"))
+                WHERE \(range.contains("committed_at")) AND \(RollupSQL.isKept("committed_at", in: "ingest_batch"))
                 GROUP BY 1, 2, 3 HAVING sum(row_count) > 0
                 """,
             when: (noneIsForgotten, "retention has taken trades, which may have been stored at any time"))
@@ -75,7 +76,7 @@ extension Check {
                 FROM feed_event WHERE kind IN ('connected', 'disconnected')
             ), run AS (
                 SELECT source, sequence AS first, at AS began, lead(sequence) OVER (PARTITION BY source ORDER BY sequence) AS next
-                FROM turn WHERE kind = 'connected' AND kind_before IS DISTINCT FROM 'disconnected'
+                FROM turn WHERE kind_before IS NULL OR kind = 'connected' AND kind_before = 'connected'
             ), told AS (
                 SELECT event.source, event.sequence, event.at, event.enqueued, event.acknowledged, event.details,
                     run.first AS run,

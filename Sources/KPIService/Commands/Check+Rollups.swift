@@ -3,7 +3,7 @@ import TradeModel
 extension Check {
     /// All that is compared, in the order in which it is told.
     static func all(_ range: HourRange, repeats: RepeatRule) -> [Check] {
-        Grain.allCases.map { rollups($0, range, repeats) } + views(range, repeats) + conservation(range)
+        conservation(range) + Grain.allCases.map { rollups($0, range, repeats) } + views(range, repeats)
     }
 
     /// A rollup table against the trades; what is of days that retention has taken is left out.
@@ -13,7 +13,7 @@ extension Check {
             table, key: "symbol, window_start",
             found: """
                 SELECT \(RollupSQL.columns) FROM \(table)
-                WHERE \(range.contains("window_start")) AND \(RollupSQL.isKept("window_start"))
+                WHERE \(range.contains("window_start")) AND \(RollupSQL.isKept("window_start", grain))
                 """,
             expected: """
                 SELECT \(RollupSQL.rollups(grain)), min(rule) AS repeats FROM \(trades(grain, range, repeats)) GROUP BY 1, 2
@@ -28,7 +28,7 @@ extension Check {
                 AND kept.window_start = \(RollupSQL.window(grain, of: "\"timestamp\""))
             CROSS JOIN LATERAL (
                 SELECT coalesce(nullif(kept.repeats, 'mixed'), '\(repeats.rawValue)') AS rule) AS rules
-            WHERE \(range.contains("\"timestamp\"")) AND \(RollupSQL.isKept("\"timestamp\""))
+            WHERE \(range.contains("\"timestamp\"")) AND \(RollupSQL.isKept("\"timestamp\"", grain))
                 AND (repeat = 0 OR rule = 'count')) AS counted
         """
     }
@@ -37,9 +37,11 @@ extension Check {
     private static func views(_ range: HourRange, _ repeats: RepeatRule) -> [Check] {
         let wholeHistory = """
             NOT EXISTS (SELECT FROM trade_rollup_1h
-                WHERE NOT (\(range.contains("window_start")) AND \(RollupSQL.isKept("window_start"))))
+                WHERE NOT (\(range.contains("window_start")) AND \(RollupSQL.isKept("window_start", .hour))))
             AND NOT EXISTS (SELECT FROM counted_trade WHERE NOT (\(range.contains("\"timestamp\""))))
             """
+        // The order is the view's choice.
+        let sorted = "ARRAY(SELECT unnest(string_to_array(symbols_seen, ', ')) ORDER BY 1)"
         return [
             Check(
                 "average_volume_per_symbol", key: "symbol",
@@ -71,17 +73,18 @@ extension Check {
             Check(
                 "symbol_count_per_30s", key: "window_start",
                 found: """
-                    SELECT window_start, symbols, expected, missing, complete, symbols_seen FROM symbol_count_per_30s
+                    SELECT window_start, symbols, expected, missing, complete,
+                        \(sorted) AS symbols_seen
+                    FROM symbol_count_per_30s
                     WHERE \(isInside("(SELECT threshold_window(2))", range))
                     """,
                 expected: """
                     SELECT window_start, symbols, wanted.value AS expected, greatest(wanted.value - symbols, 0) AS missing,
-                        symbols >= wanted.value AS complete, symbols_seen
+                        symbols >= wanted.value AS complete, \(sorted) AS symbols_seen
                     FROM (
                         SELECT date_bin((SELECT threshold_window(2)), "timestamp", 'epoch') AS window_start,
                             count(DISTINCT symbol) AS symbols,
-                            string_agg(DISTINCT symbol COLLATE "default", ', ' ORDER BY symbol COLLATE "default")
-                                AS symbols_seen
+                            string_agg(DISTINCT symbol, ', ') AS symbols_seen
                         FROM \(trades(.second, range, repeats)) GROUP BY 1) AS seen,
                         (SELECT value FROM threshold WHERE id = 1) AS wanted
                     WHERE \(isInside("(SELECT threshold_window(2))", range))
@@ -94,7 +97,7 @@ extension Check {
         let last = "window_start + \(length) - interval '1 microsecond'"
         return """
             window_start >= \(range.from.sql) AND window_start + \(length) <= \(range.to.sql)
-            AND \(RollupSQL.isKept("window_start")) AND \(RollupSQL.isKept("(\(last))"))
+            AND \(RollupSQL.isKept("window_start", .second)) AND \(RollupSQL.isKept("(\(last))", .second))
             """
     }
 }
