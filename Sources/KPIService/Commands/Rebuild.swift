@@ -98,6 +98,8 @@ struct Rebuild: ~Copyable {
         let range = HourRange(hour: hour)
         try connection.begin(
             limits: TransactionLimits(statement: limits.hold, lock: .seconds(5), idle: .seconds(60)))
+        // To compile the queries would only add to the time that the lock is held.
+        try connection.execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'")
         // In the order in which they are written.
         try connection.execute(
             """
