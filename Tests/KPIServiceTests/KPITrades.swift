@@ -51,7 +51,7 @@ extension TestDatabase {
                 kafka_partition, kafka_offset, source, sequence, repeat) VALUES
             \(values.joined(separator: ","))
             """)
-        let merge = RollupMerge()
+        let merge = RollupMerge(repeats: .count)
         for start in stride(from: 0, to: rows.count, by: 500) {
             var fold = RollupFold()
             for row in rows[start..<min(start + 500, rows.count)] { fold.add(row.trade, id: row.id) }
