@@ -1,6 +1,7 @@
 import DatabaseTestSupport
 import Foundation
 import LocalServers
+import Postgres
 import ProgramTestSupport
 import TestSupport
 import Testing
@@ -130,29 +131,31 @@ import Testing
 
     /// The rows of the transaction are there, and its position is not.
     @Test func `rebuild waits for a transaction of kpi-service that is under way`() async throws {
-        let consumer = try start("consumer")
-        let kpiService = try start(
-            "kpi-service", [],
-            ["TICKSTREAM_FAILPOINT": "before-compare-and-set:topic=\(broker.topic):offset=25:stop"])
+        let readers = try RunningProgram.readers.map { try start($0) }
         try await write(0..<20)
-        for reader in [consumer, kpiService] { try await waitForPosition(reader, 20) }
-        try await write(20..<40)
-        try await waitForPosition(consumer, 40)
-        try await kpiService.wait(for: "the failpoint to fire") { kpiService.log.contains("failpoint ") }
-
-        let rebuild = try RunningProgram("kpi-service", ["rebuild"], ["DATABASE_URL": database.url])
-        try await rebuild.wait(for: "the rebuild to wait for a lock") {
-            try database.value(
-                """
-                SELECT count(*) FROM pg_stat_activity
-                WHERE application_name = 'kpi-service rebuild' AND wait_event_type = 'Lock'
-                """) == "1"
+        for reader in readers { try await waitForPosition(reader, 20) }
+        func waitForLock(_ reader: RunningProgram, _ session: String) async throws {
+            try await reader.wait(for: "\(session) to wait for a lock") {
+                try database.value(
+                    """
+                    SELECT count(*) > 0 FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = '\(session)' AND wait_event_type = 'Lock'
+                    """) == "t"
+            }
         }
-        kpiService.child.kill(SIGCONT)
+        var holder = try database.connect()
+        try holder.begin()
+        try holder.execute("SELECT FROM offset_ledger WHERE reader = 'kpi-service' FOR UPDATE")
+        try await write(20..<40)
+        try await waitForPosition(readers[0], 40)
+        try await waitForLock(readers[1], "kpi-service")
+        let rebuild = try RunningProgram("kpi-service", ["rebuild"], ["DATABASE_URL": database.url])
+        try await waitForLock(rebuild, "kpi-service rebuild")
+        try holder.commit()
         #expect(try await rebuild.end() == .exited(0), "\(rebuild.lastLines)")
-        try await waitForPosition(kpiService, 40)
+        try await waitForPosition(readers[1], 40)
         try await expectNoDifferences()
-        for reader in [consumer, kpiService] { try await reader.stop() }
+        for reader in readers { try await reader.stop() }
     }
 
     @Test func `a user of the group may rebuild and verify`() async throws {
