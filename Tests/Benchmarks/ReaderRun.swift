@@ -9,6 +9,7 @@ struct ReaderRun {
     let groupFlag: String
     let workload: Workload
     let database: Database
+    var arguments: [String] = []
 
     /// Runs the program over a topic; the tables are empty before.
     func measure(_ topic: Topic, group: String) async throws -> Measurement {
@@ -16,7 +17,7 @@ struct ReaderRun {
             program,
             [
                 "--kafka-bootstrap-servers", topic.bootstrapServers, "--trades-topic", topic.name, groupFlag, group,
-            ], database: database.connectionString)
+            ] + arguments, database: database.connectionString)
         while try database.position(of: program) == nil {
             try reader.checkRunning()
             usleep(5_000)

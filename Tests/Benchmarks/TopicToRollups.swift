@@ -20,7 +20,9 @@ struct TopicToRollups: Stage {
 
     func measure() async throws -> Measurement {
         try database.clear()
-        let run = ReaderRun(program: "kpi-service", groupFlag: "--kpi-group", workload: workload, database: database)
+        let run = ReaderRun(
+            program: "kpi-service", groupFlag: "--kpi-group", workload: workload, database: database,
+            arguments: ["--alerts-topic", "off"])
         let measurement = try await run.measure(filled.topic(), group: filled.newGroup())
         for grain in ["1s", "1m", "1h"] {
             try database.expect(workload.trades, "SELECT sum(trades)::bigint FROM trade_rollup_\(grain)")

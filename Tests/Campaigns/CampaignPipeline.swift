@@ -40,7 +40,7 @@ final class CampaignPipeline {
             let url = postgres.connectionString(database: database)
             try await processes.migrate(databaseURL: url)
             let client = try KafkaClient(settings: .client(bootstrapServers: kafka.bootstrapServers))
-            for (topic, partitions) in [("trades", partitions), ("feed-events", 1)] {
+            for (topic, partitions) in [("trades", partitions), ("feed-events", 1), ("alerts", 1)] {
                 _ = try await onThread {
                     try KafkaAdmin(client).createTopic(topic, partitions: partitions, replication: 1)
                 }

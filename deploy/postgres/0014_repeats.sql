@@ -152,4 +152,7 @@ GRANT SELECT ON stored_trade, counted_position, counted_trade, counted_ahead, fo
 GRANT SELECT (at, source, sequence, kind, received, rejected, enqueued, acknowledged, details) ON feed_event
     TO tickstream_kpi;
 GRANT SELECT (id, topic, kafka_partition, kafka_offset, reason, rejected_at) ON rejected_trade TO tickstream_kpi;
+GRANT SELECT ON candle_1s, candle_1m, candle_1h TO tickstream_kpi;
+-- It deletes rollups whose time is over, and says of which days.
+GRANT INSERT ON forgotten_day TO tickstream_kpi;
 GRANT SELECT ON forgotten_day, counted_position, counted_ahead TO tickstream_read;

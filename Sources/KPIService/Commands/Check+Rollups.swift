@@ -4,6 +4,23 @@ extension Check {
     /// All that is compared, in the order in which it is told.
     static func all(_ range: HourRange, repeats: RepeatRule) -> [Check] {
         conservation(range) + Grain.allCases.map { rollups($0, range, repeats) } + views(range, repeats)
+            + Grain.allCases.map { candles($0, range, repeats) }
+    }
+
+    /// The candles against the trades.
+    private static func candles(_ grain: Grain, _ range: HourRange, _ repeats: RepeatRule) -> Check {
+        let columns = "symbol, window_start, open, high, low, close, volume, trades"
+        return Check(
+            "candle_\(grain.rawValue)", key: "symbol, window_start",
+            found: """
+                SELECT \(columns), vwap, average_price, spread_percent FROM candle_\(grain.rawValue)
+                WHERE \(range.contains("window_start")) AND \(RollupSQL.isKept("window_start", grain))
+                """,
+            expected: """
+                SELECT \(columns), notional / nullif(volume, 0) AS vwap, price_sum / trades AS average_price,
+                    (high - low) / low * 100 AS spread_percent
+                FROM (SELECT \(RollupSQL.rollups(grain)) FROM \(trades(grain, range, repeats)) GROUP BY 1, 2) AS made
+                """)
     }
 
     /// A rollup table against the trades; what is of days that retention has taken is left out.

@@ -51,12 +51,20 @@ struct RollupRetention: Sendable {
         var deleted = 0
         if try connection.query("SELECT kpi_upkeep()").bool(0, 0) == true {
             // A row into which a late trade is being merged is left for the next time.
-            deleted = try connection.execute(
+            // The days are written down, so that nobody misses what is gone.
+            let count = try connection.query(
                 """
-                DELETE FROM \(table) WHERE ctid = ANY (ARRAY(
-                    SELECT ctid FROM \(table) WHERE window_start < timestamptz 'epoch' + $1::int * interval '24 hours'
-                    ORDER BY window_start LIMIT $2 FOR UPDATE SKIP LOCKED))
+                WITH deleted AS (
+                    DELETE FROM \(table) WHERE ctid = ANY (ARRAY(
+                        SELECT ctid FROM \(table) WHERE window_start < timestamptz 'epoch' + $1::int * interval '24 hours'
+                        ORDER BY window_start LIMIT $2 FOR UPDATE SKIP LOCKED))
+                    RETURNING (window_start AT TIME ZONE 'UTC')::date AS day
+                ), forgotten AS (
+                    INSERT INTO forgotten_day SELECT DISTINCT '\(table)', day FROM deleted ON CONFLICT DO NOTHING
+                )
+                SELECT count(*) FROM deleted
                 """, parameters: [.integer(Int64(day)), .integer(Int64(limit))])
+            deleted = Int(count.int64(0, 0) ?? 0)
         }
         try connection.commit()
         return deleted

@@ -47,7 +47,7 @@ final class ChaosPipeline {
         directory = try TemporaryDirectory(prefix: "tickstream-chaos")
         let client = try KafkaClient(settings: .client(bootstrapServers: kafka.bootstrapServers))
         self.client = client
-        for (topic, partitions) in [(Self.topic, Self.partitions), ("feed-events", 1)] {
+        for (topic, partitions) in [(Self.topic, Self.partitions), ("feed-events", 1), ("alerts", 1)] {
             _ = try await onThread {
                 try KafkaAdmin(client).createTopic(topic, partitions: partitions, replication: 1)
             }
