@@ -27,8 +27,8 @@ private let monitoring = MonitoringService.listenSetting(default: "127.0.0.1:910
 let kpiServiceProgram = Program(
     name: "kpi-service",
     summary: "Folds the trades of the topic into the rollups that the KPI tables read, each exactly once.",
-    settings: TopicReaderOptions.all + [group, commitInterval, RepeatRule.setting] + retentions.map(\.setting) + [monitoring]
-        + AlertOptions.all,
+    settings: TopicReaderOptions.all + [group, commitInterval, RepeatRule.setting] + retentions.map(\.setting)
+        + [monitoring] + AlertOptions.all,
     commands: [
         Program.Command("", "Read the topic and keep the rollups, until SIGTERM.", run: fold),
         Program.Command("check", "Check the configuration, the database and Kafka, and say what is wrong.", run: check),
