@@ -54,14 +54,16 @@ private func consume(_ configuration: Configuration, _ logger: Logger) throws {
     let eventsReader = TopicReader(events, logger: logger, metrics: eventsMetrics) {
         FeedEventBatch(metrics: eventsRejections)
     }
-    let maintenance = MaintenanceService(
-        [
-            // A topic keeps a week unless told otherwise: that is what there may be to catch up with.
-            DailyTable(name: "trade_data_finhub", daysBehind: 7, retention: configuration[retain]),
-            DailyTable(name: "ingest_batch", daysBehind: 0, retention: configuration[retainBatches]),
-        ],
+    let tables = [
+        // A topic keeps a week unless told otherwise: that is what there may be to catch up with.
+        DailyTable(name: "trade_data_finhub", daysBehind: 7, retention: configuration[retain]),
+        DailyTable(name: "ingest_batch", daysBehind: 0, retention: configuration[retainBatches]),
+    ]
+    let maintenance = PeriodicService(
+        "maintenance", every: .seconds(10),
         database: try DatabaseOptions.configuration(configuration, applicationName: "consumer maintenance"),
-        metrics: metrics, logger: logger)
+        logger: logger, complaint: "partitions could not be maintained; trying again"
+    ) { MaintenanceWork(tables, metrics: metrics, logger: logger) }
     // Ready is who stores trades: of several consumers, one has the events.
     try ServiceGroup(
         [maintenance, eventsReader, tradesReader], monitoringOn: configuration[monitoring], metrics: metrics,

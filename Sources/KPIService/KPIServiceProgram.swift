@@ -61,12 +61,14 @@ private func fold(_ configuration: Configuration, _ logger: Logger) throws {
     let reader = TopicReader(reading, logger: logger, metrics: readerMetrics) {
         RollupBatch(repeats: repeats, rejected: rejected)
     }
-    let upkeep = UpkeepService(
-        RollupRetention(
-            Dictionary(uniqueKeysWithValues: retentions.map { ($0.grain, configuration[$0.setting]) })
-                .compactMapValues(\.self), metrics: metrics),
+    let retention = RollupRetention(
+        Dictionary(uniqueKeysWithValues: retentions.map { ($0.grain, configuration[$0.setting]) })
+            .compactMapValues(\.self), metrics: metrics)
+    let upkeep = PeriodicService(
+        "upkeep", every: .seconds(1),
         database: try DatabaseOptions.configuration(configuration, applicationName: "kpi-service upkeep"),
-        metrics: metrics, logger: logger)
+        logger: logger, complaint: "the upkeep of the KPI tables failed; trying again"
+    ) { UpkeepWork(retention, metrics: metrics) }
     try ServiceGroup(
         AlertOptions.services(configuration, metrics: metrics, logger: logger) + [upkeep, reader],
         monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,

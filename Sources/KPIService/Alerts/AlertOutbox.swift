@@ -1,3 +1,4 @@
+import ExactlyOnce
 import Postgres
 import ServiceKit
 
@@ -35,12 +36,14 @@ final class AlertOutbox: PeriodicWork {
         self.metrics = metrics
     }
 
-    func run(_ connection: inout PostgresConnection, until shutdown: ShutdownSignal) throws {
+    @discardableResult
+    func run(_ connection: inout PostgresConnection, until shutdown: ShutdownSignal) throws -> Duration? {
         while !shutdown.isRequested, try isAnyLeft(&connection) {
             // Before the transaction: an outage of Kafka holds none open.
             try channel.prepare()
-            guard try publish(&connection, until: shutdown) else { return }
+            guard try publish(&connection, until: shutdown) else { break }
         }
+        return nil
     }
 
     private func isAnyLeft(_ connection: inout PostgresConnection) throws(PostgresError) -> Bool {

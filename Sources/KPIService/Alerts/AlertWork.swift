@@ -1,3 +1,4 @@
+import ExactlyOnce
 import Postgres
 import ServiceKit
 
@@ -11,7 +12,7 @@ final class AlertWork: PeriodicWork {
         self.metrics = metrics
     }
 
-    func run(_ connection: inout PostgresConnection, until shutdown: ShutdownSignal) throws {
+    func run(_ connection: inout PostgresConnection, until shutdown: ShutdownSignal) throws -> Duration? {
         let start = ContinuousClock.now
         if try evaluator.run(&connection) {
             metrics.evaluations.increment()
@@ -28,5 +29,6 @@ final class AlertWork: PeriodicWork {
         metrics.lastEvaluation.set(rows.int64(0, 0) ?? 0)
         metrics.unpublished.set(rows.int64(0, 1) ?? 0)
         for (index, gauge) in metrics.open.enumerated() { gauge.set(rows.int64(0, index + 2) ?? 0) }
+        return nil
     }
 }

@@ -9,7 +9,7 @@ import TradeModel
 
 @testable import KPIService
 
-@Suite(.timeLimit(.minutes(10))) struct UpkeepServiceTests {
+@Suite(.timeLimit(.minutes(10))) struct UpkeepWorkTests {
     /// A service that runs on a thread of its own and looks all the time.
     private final class Running: Sendable {
         let metrics = MetricsRegistry()
@@ -18,12 +18,15 @@ import TradeModel
         private let worker = Mutex<Worker<Void>?>(nil)
 
         init(_ url: String) throws {
-            let service = UpkeepService(
-                RollupRetention([.second: Retention(days: 1)], metrics: metrics),
-                database: try PostgresConfiguration(url, applicationName: "upkeep"), metrics: metrics,
+            let retention = RollupRetention([.second: Retention(days: 1)], metrics: metrics)
+            let service = PeriodicService(
+                "upkeep", every: .milliseconds(5),
+                database: try PostgresConfiguration(url, applicationName: "upkeep"),
                 logger: Logger(label: "tests") { [self] line in lines.withLock { $0.append(line) } },
-                interval: .milliseconds(5)
-            ) { Timestamp(milliseconds: 19_923 * 86_400_000) }
+                complaint: "trying again"
+            ) { [self] in
+                UpkeepWork(retention, metrics: metrics) { Timestamp(milliseconds: 19_923 * 86_400_000) }
+            }
             worker.withLock { [shutdown] in $0 = Worker { try service.run(until: shutdown) } }
         }
 

@@ -1,4 +1,5 @@
 import DatabaseTestSupport
+import ExactlyOnce
 import Postgres
 import ServiceKit
 import Synchronization
@@ -8,7 +9,7 @@ import TradeModel
 
 @testable import Consumer
 
-@Suite(.timeLimit(.minutes(10))) struct MaintenanceServiceTests {
+@Suite(.timeLimit(.minutes(10))) struct MaintenanceWorkTests {
     /// A service that runs on a thread of its own, looks all the time, and has a day that tests can change.
     private final class Running: Sendable {
         let day = Atomic(today)
@@ -18,12 +19,17 @@ import TradeModel
         private let worker = Mutex<Worker<Void>?>(nil)
 
         init(_ url: String) throws {
-            let service = MaintenanceService(
-                ["trade_data_finhub", "ingest_batch"].map { DailyTable(name: $0, daysBehind: 0, retention: nil) },
-                database: try PostgresConfiguration(url, applicationName: "maintenance"), metrics: metrics,
-                logger: Logger(label: "tests") { [self] line in lines.withLock { $0.append(line) } },
-                interval: .milliseconds(5)
-            ) { [self] in Timestamp(milliseconds: Int64(day.load(ordering: .acquiring)) * 86_400_000) }
+            let logger = Logger(label: "tests") { [self] line in lines.withLock { $0.append(line) } }
+            let service = PeriodicService(
+                "maintenance", every: .milliseconds(5),
+                database: try PostgresConfiguration(url, applicationName: "maintenance"), logger: logger,
+                complaint: "trying again"
+            ) { [self] in
+                MaintenanceWork(
+                    ["trade_data_finhub", "ingest_batch"].map { DailyTable(name: $0, daysBehind: 0, retention: nil) },
+                    metrics: metrics, logger: logger
+                ) { [self] in Timestamp(milliseconds: Int64(day.load(ordering: .acquiring)) * 86_400_000) }
+            }
             worker.withLock { [shutdown] in $0 = Worker { try service.run(until: shutdown) } }
         }
 
