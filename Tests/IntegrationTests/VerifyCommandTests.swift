@@ -90,6 +90,28 @@ import Testing
         for reader in readers { try await reader.stop() }
     }
 
+    /// Of 10,000 symbols, in turn: in time, 40 minutes late, two days ahead; with no volume, tiny, and of 17 digits.
+    @Test func `odd trades of ten thousand symbols are counted to the last digit`() async throws {
+        let readers = try RunningProgram.readers.map { try start($0) }
+        let count = 15_000
+        for partition in 0..<2 as Range<Int32> {
+            let values = (0..<count).map { number in
+                let price = ["1e-7", "67123.45678901234", "0.00000001", "317.775"][number % 4]
+                let volume = ["0", "1e-7", "12345678.90123", "200"][number / 4 % 4]
+                let late = [0, 2_400_000, -172_800_000][number % 3]
+                return #"{"s":"SYM:\#(number % 5000 * 2 + Int(partition))","p":\#(price),"#
+                    + #""t":\#(1_787_924_136_000 + number * 7 - late),"v":\#(volume),"c":null,"#
+                    + #""to_kafka":"2026-08-28T12:00:00.000001Z","src":"p\#(partition)","seq":\#(number),"repeat":0}"#
+            }
+            try await RecordWriter(broker: broker).write(values, to: broker.topic, partition: partition)
+        }
+        for reader in readers { try await waitForPosition(reader, count) }
+        #expect(try database.value("SELECT count(DISTINCT symbol) FROM trade_rollup_1h") == "10000")
+        #expect(try database.value("SELECT count(*) FROM rejected_trade") == "0")
+        try await expectNoDifferences()
+        for reader in readers { try await reader.stop() }
+    }
+
     @Test func `repeats are left out where that is set, and rebuild makes rows of both ways alike`() async throws {
         let consumer = try start("consumer")
         let ignoring = try start("kpi-service", ["--repeats", "ignore"])
