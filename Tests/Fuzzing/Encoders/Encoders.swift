@@ -19,12 +19,12 @@ package func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt 
     let wide = refused { () throws(PostgresError) in
         try fields.numeric(magnitude: limbs.span, isNegative: isNegative, scale: scale)
     }
-    // As a number of 128 bits, where that holds it.
+    // As a number of 128 bits, where that holds it; the least of them has no opposite.
     let top = limbs.count > 1 ? limbs[1] : 0
     let fits = limbs.dropFirst(2).allSatisfy { $0 == 0 } && top < 1 << 63
     let coefficient = Int128(truncatingIfNeeded: UInt128(top) << 64 | UInt128(limbs.first ?? 0))
     let narrow = refused { () throws(PostgresError) in
-        try fields.numeric(coefficient: isNegative ? -coefficient : coefficient, scale: scale)
+        try fields.numeric(coefficient: isNegative ? 0 &- coefficient : coefficient, scale: scale)
     }
     let microseconds = Int64(bitPattern: limbs.first ?? 0)
     let moment = refused { () throws(PostgresError) in
