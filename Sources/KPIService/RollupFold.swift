@@ -6,6 +6,10 @@ import TradeModel
 struct RollupFold {
     private var indices: [RollupKey: Int] = [:]
     private var rollups: [(key: RollupKey, rollup: Rollup)] = []
+    /// Where the seconds of the last trades stand in `rollups`, by a few bits of their symbols: most trades are found here,
+    /// which costs less than a look-up. Whether it is the right one, its key tells.
+    private var recent = [Int](repeating: 0, count: 1 << recentBits)
+    private static let recentBits = 10
     /// Seconds of symbols that trades were left out of before any was added.
     private var omissions: Set<RollupKey> = []
 
@@ -15,9 +19,15 @@ struct RollupFold {
     /// Adds one trade, whose row has the given id.
     mutating func add(_ trade: Trade, id: Int64) {
         let key = RollupKey(symbol: trade.symbol, windowStart: Grain.second.start(of: trade.time))
-        if let index = indices[key] {
-            rollups[index].rollup.add(trade, id: id)
+        let slot = Int(truncatingIfNeeded: key.symbol.fold >> (64 - Self.recentBits))
+        let place = recent[slot]
+        if place < rollups.count, rollups[place].key == key {
+            rollups[place].rollup.add(trade, id: id)
+        } else if let place = indices[key] {
+            recent[slot] = place
+            rollups[place].rollup.add(trade, id: id)
         } else {
+            recent[slot] = rollups.count
             indices[key] = rollups.count
             rollups.append((key, Rollup(trade, id: id)))
         }

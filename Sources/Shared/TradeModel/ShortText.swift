@@ -78,6 +78,14 @@ extension ShortText: Hashable {
     }
 }
 
+extension ShortText {
+    /// The text folded into one word, of which the high bits are the best stirred: for tables that a collision only slows.
+    package var fold: UInt64 {
+        let folded = (words.0 ^ words.2 ^ words.4) &+ (words.1 ^ words.3 ^ words.5) &* 0x9E37_79B9_7F4A_7C15
+        return (folded ^ folded >> 32) &* 0xD6E8_FEB8_6659_FD93
+    }
+}
+
 extension ShortText: Comparable {
     /// Orders by the bytes, as PostgreSQL's collation `C` does.
     package static func < (left: ShortText, right: ShortText) -> Bool {
