@@ -17,7 +17,7 @@ func spawn(
     // The error stream first: when it goes where the output goes, that is the parent's descriptor still.
     posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
-    for descriptor in inheritableDescriptors() { posix_spawn_file_actions_addclose(&actions, descriptor) }
+    for descriptor in 3...lastDescriptor() { posix_spawn_file_actions_addclose(&actions, descriptor) }
 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -39,11 +39,11 @@ func spawn(
     return code == 0 ? .success(pid) : .failure(SpawnFailure(code: code))
 }
 
-/// The descriptors past 2 that an exec would hand on, say a C library's.
-private func inheritableDescriptors() -> [Int32] {
+/// The last descriptor that may be open when the child is made: other threads may open more until then, say a C library
+/// without FD_CLOEXEC, and each gets the lowest number that is free. To close one that is not open is no error.
+private func lastDescriptor() -> Int32 {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
-    return names.compactMap { Int32($0) }.filter { descriptor in
-        let flags = fcntl(descriptor, F_GETFD)
-        return descriptor > 2 && flags >= 0 && flags & FD_CLOEXEC == 0
-    }
+    let open = names.compactMap { Int32($0) }.max() ?? 3
+    // Beyond the process's limit it would be one.
+    return max(3, min(open + 64, Int32(clamping: sysconf(Int32(_SC_OPEN_MAX))) - 1))
 }
