@@ -36,6 +36,12 @@ enum BareClients {
             settings: .consumer(bootstrapServers: topic.bootstrapServers, group: topic.name))
         defer { consumer.close(deadline: .seconds(5)) }
         let places = (0..<Int32(topic.partitions)).map { TopicPartition(topic: topic.name, partition: $0) }
+        // A partition of a new topic that is assigned before its leader is known may never be fetched.
+        let ready = ContinuousClock.now + .seconds(10)
+        while !places.allSatisfy({ (try? consumer.watermarks($0, timeout: .seconds(1))) != nil }) {
+            guard ContinuousClock.now < ready else { throw BenchError("\(topic.name) has partitions without a leader") }
+            usleep(50_000)
+        }
         try consumer.assign(Dictionary(uniqueKeysWithValues: places.map { ($0, 0) }))
         let sending = Mutex<Result<Void, any Error>?>(nil)
         Thread.detachNewThread {
