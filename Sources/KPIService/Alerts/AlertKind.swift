@@ -29,8 +29,8 @@ enum AlertKind: String, CaseIterable, Sendable {
     }
 
     /// A query of rows `(symbol, value, clearing)`: what the limit is held against, and what decides whether that is over.
-    /// A symbol without a row, and a value of NULL, are within the limits. It may use what `AlertMeasures` puts before it, and its parameters of time as they stand:
-    /// so the planner knows how short the stretch is.
+    /// A symbol without a row, and a value of NULL, are within the limits. It may use what `AlertMeasures` puts before it, and
+    /// its parameters of time as they stand: so the planner knows how short the stretch is.
     var measure: String {
         switch self {
         case .symbolsMissing:

@@ -1,5 +1,6 @@
 import Postgres
 import ServiceKit
+import Synchronization
 
 /// Something that is done in the database again and again, by one thread.
 package protocol PeriodicWork: AnyObject {
@@ -23,19 +24,14 @@ package struct Postponed: Error {
 /// Does periodic work on a thread of its own. Nothing that fails in it stops the program: it is logged once while it lasts,
 /// and tried again.
 package final class PeriodicService: Service {
-    private struct Stop {
-        var isRequested = false
-        /// Gives up what the connection executes.
-        var running: PostgresCancelHandle?
-    }
-
     package let name: String
     private let interval: Duration
     private let database: PostgresConfiguration
     private let logger: Logger
     private let complaint: StaticString
     private let makeWork: @Sendable () -> any PeriodicWork
-    private let stop = ConditionLock(Stop())
+    /// Gives up what the connection executes.
+    private let running = Mutex<PostgresCancelHandle?>(nil)
 
     /// Makes the service.
     /// - Parameters:
@@ -55,7 +51,8 @@ package final class PeriodicService: Service {
     }
 
     package func run(until shutdown: ShutdownSignal) throws {
-        shutdown.onRequest { [self] in giveUp() }
+        // The statement under way may take long; it is given up, and nothing of it stays.
+        shutdown.onRequest { [self] in try? running.withLock { $0 }?.cancel() }
         let work = makeWork()
         var connection: PostgresConnection?
         var lastProblem: String?
@@ -64,9 +61,7 @@ package final class PeriodicService: Service {
             var problem: String?
             next = .now + interval
             do {
-                if let pause = try withConnection(&connection, { try work.run(&$0, until: shutdown) }) {
-                    next = .now + pause
-                }
+                if let pause = try withConnection(&connection, until: shutdown, work) { next = .now + pause }
             } catch let postponed as Postponed {
                 problem = "\(postponed.problem)"
                 next = .now + postponed.pause
@@ -77,33 +72,21 @@ package final class PeriodicService: Service {
                 logger.warning(complaint, ["error": problem, "after": max(next - .now, .zero)])
             }
             lastProblem = problem
-        } while stop.wait(for: next - .now) { $0.isRequested ? true : nil } == nil
+        } while !shutdown.wait(for: next - .now)
     }
 
     /// Runs work on the connection, making one where there is none.
     private func withConnection(
-        _ connection: inout PostgresConnection?, _ body: (inout PostgresConnection) throws -> Duration?
+        _ connection: inout PostgresConnection?, until shutdown: ShutdownSignal, _ work: any PeriodicWork
     ) throws -> Duration? {
         var current: PostgresConnection
         if let open = connection.take() { current = open } else { current = try PostgresConnection(database) }
         let handle = try current.cancelHandle()
-        let isStopping = stop.withLock { stop in
-            stop.running = handle
-            return stop.isRequested
-        }
-        defer { stop.withLock { $0.running = nil } }
-        // One that fails in a transaction goes with it.
-        let pause = isStopping ? nil : try body(&current)
+        running.withLock { $0 = handle }
+        defer { running.withLock { $0 = nil } }
+        // Asked after the handle is there: a stop either shows here, or finds it. A connection whose work fails goes with it.
+        let pause = shutdown.isRequested ? nil : try work.run(&current, until: shutdown)
         connection = consume current
         return pause
-    }
-
-    /// The statement under way may take long; it is given up, and nothing of it stays.
-    private func giveUp() {
-        let running = stop.withLock { stop in
-            stop.isRequested = true
-            return stop.running
-        }
-        try? running?.cancel()
     }
 }
