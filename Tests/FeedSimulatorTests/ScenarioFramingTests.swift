@@ -51,8 +51,10 @@ struct ScenarioFramingTests {
     @Test func `Each segment has one byte`() async throws {
         try await withScenario(file: "frame-one-byte-a-segment") { run in
             let client = try WireClient(run.address)
-            try client.open("AAPL")
+            try client.open()
+            // Counted before trades are asked for: some may have come as soon as they are.
             let before = client.segments
+            client.subscribe("AAPL")
             var bytes = 0
             var count = 0
             while count < 20 {
