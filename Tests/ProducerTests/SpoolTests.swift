@@ -1,5 +1,6 @@
 import Foundation
 import ServiceKit
+import Synchronization
 import Testing
 import TradeModel
 
@@ -67,6 +68,23 @@ import TradeModel
         #expect(try log.take() == [])
         try log.append(500..<510)
         #expect(try log.take() == Array(500..<510))
+    }
+
+    @Test func `the reader is woken by as short a way the thousandth time as the first`() throws {
+        let log = try Log(TestDirectory())
+        let depths = Mutex<[UInt]>([])
+        log.spool.setWake {
+            // Where this call's frame lies on the stack.
+            var frame = 0
+            withUnsafePointer(to: &frame) { address in depths.withLock { $0.append(UInt(bitPattern: address)) } }
+        }
+        for _ in 0..<1000 {
+            #expect(log.spool.await(beyond: 0))
+            log.spool.publish(0)
+        }
+        let seen = depths.withLock { $0 }
+        #expect(seen.count == 1000)
+        #expect(Set(seen).count == 1)
     }
 
     @Test func `what is not published is not read`() throws {

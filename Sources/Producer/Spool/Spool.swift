@@ -35,7 +35,7 @@ final class Spool: Sendable {
     /// Records that can be read, those of former runs included.
     private let writtenCount: Atomic<Int>
     private let isAwaited = Atomic(false)
-    private let wake = Mutex<@Sendable () -> Void>({})
+    private let waker = Mutex<Waker?>(nil)
     /// The last attempt to make a file failed.
     private let isRefused = Atomic(false)
 
@@ -91,6 +91,11 @@ final class Spool: Sendable {
         count.load(ordering: .relaxed) + Self.spareSegments <= maximumSegments && !isRefused.load(ordering: .relaxed)
     }
 
+    /// A closure that lies in a mutex by itself is wrapped once more each time that it is taken out.
+    private struct Waker: Sendable {
+        let wake: @Sendable () -> Void
+    }
+
     // MARK: For the writer
 
     /// Begins the next file; nil when the spool is full.
@@ -121,14 +126,14 @@ final class Spool: Sendable {
         guard isAwaited.load(ordering: .sequentiallyConsistent),
             isAwaited.exchange(false, ordering: .sequentiallyConsistent)
         else { return }
-        wake.withLock { $0 }()
+        waker.withLock { $0 }?.wake()
     }
 
     // MARK: For the reader
 
     /// Sets what `await` has called, on the writer's thread.
     func setWake(_ wake: @escaping @Sendable () -> Void) {
-        self.wake.withLock { $0 = wake }
+        waker.withLock { $0 = Waker(wake: wake) }
     }
 
     /// Has the reader woken at the next record that is written after so many; false when there are more already.
