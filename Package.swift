@@ -7,6 +7,9 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
+    // Debug builds, which the tests run, check exclusive access as they run; in release each check costs as much as a field
+    // of a trade.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 /// A module under `Sources/Shared`.
@@ -139,7 +142,8 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "LocalServers", "TradeModel", "Kafka", "Postgres", "Migrations", "WebSocket", "ServiceKit",
+                "LocalServers", "TradeModel", "Kafka", "CLibrdkafka", "Postgres", "Migrations", "WebSocket",
+                "ServiceKit",
                 "TestSupport",
             ],
             path: "Tests/Benchmarks", swiftSettings: settings),

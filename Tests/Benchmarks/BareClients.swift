@@ -4,12 +4,15 @@ import ServiceKit
 import Synchronization
 import TradeModel
 
-/// librdkafka with nothing around it: the limits of what goes in and out of the broker.
+/// The Kafka clients with nothing behind them: the limits of what goes into the broker, and of how long it takes.
 enum BareClients {
     /// Writes the records with the producer's own settings.
     /// - Parameter evenly: over all partitions in turn, instead of by key.
-    /// - Returns: the time from the first record to the last acknowledgement.
-    static func produce(_ workload: Workload, to topic: Topic, evenly: Bool = false) throws -> Duration {
+    /// - Returns: the time from the first record to the last acknowledgement, and this process' CPU seconds with the client's
+    ///   start.
+    @discardableResult
+    static func produce(_ workload: Workload, to topic: Topic, evenly: Bool = false) throws -> (Duration, Double) {
+        let cpuBefore = MeasuredProgram.Usage.ofThisProcess.cpuSeconds
         let producer = try KafkaProducer(settings: .producer(bootstrapServers: topic.bootstrapServers))
         let target = try producer.topic(topic.name)
         _ = try producer.partitionCount(of: topic.name, timeout: .seconds(10))
@@ -26,7 +29,7 @@ enum BareClients {
         guard outstanding == 0, producer.acknowledgedCount == workload.trades else {
             throw BenchError("only \(producer.acknowledgedCount) of \(workload.trades) records were acknowledged")
         }
-        return time
+        return (time, MeasuredProgram.Usage.ofThisProcess.cpuSeconds - cpuBefore)
     }
 
     /// Writes records at an even pace and reads them as they come, both with the programs' own settings.
@@ -66,32 +69,5 @@ enum BareClients {
         while sending.withLock({ $0 == nil }) { usleep(1_000) }
         try sending.withLock { $0 }?.get()
         return Double(times.sorted()[times.count / 2]) / 1000
-    }
-
-    /// Reads a whole topic with the readers' own settings, and only counts.
-    /// - Returns: the time from the assignment to the last record.
-    static func consume(_ topic: Topic, records: Int, group: String) throws -> Duration {
-        let consumer = try KafkaConsumer(
-            settings: .consumer(bootstrapServers: topic.bootstrapServers, group: group))
-        try consumer.subscribe(topics: [topic.name])
-        defer { consumer.close(deadline: .seconds(5)) }
-        var started = ContinuousClock.now
-        var count = 0
-        while count < records {
-            switch consumer.poll(milliseconds: 100) {
-            case .record: count += 1
-            case .nothing:
-                guard ContinuousClock.now - started < .seconds(60) else {
-                    throw BenchError("only \(count) of \(records) records came out of the topic")
-                }
-            case .rebalance(.assigned(let places)):
-                guard places.count == topic.partitions else { throw BenchError("not all partitions were assigned") }
-                started = .now
-                try consumer.assign(Dictionary(uniqueKeysWithValues: places.map { ($0, 0) }))
-            case .rebalance(.revoked): throw BenchError("the partitions were revoked")
-            case .failure(let error, _): throw error
-            }
-        }
-        return ContinuousClock.now - started
     }
 }

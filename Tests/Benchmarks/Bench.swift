@@ -42,12 +42,12 @@ struct Bench {
     private func measure(_ stage: any Stage, _ broker: Broker) async throws -> StageResult {
         print("\n\(stage.name), against: \(stage.limitName)")
         try await stage.prepare()
-        var limits: [Double] = []
+        var limits: [Limit] = []
         var measurements: [Measurement] = []
         for _ in 0..<options.runs {
             limits.append(try await stage.measureLimit())
             measurements.append(try await stage.measure())
-            print("  \(Report.rate(measurements.last!.rate)) trades/s of \(Report.rate(limits.last!))")
+            print("  \(Report.rate(measurements.last!.rate)) trades/s of \(Report.rate(limits.last!.rate))")
         }
         return StageResult(
             stage.name, measurements, limits: limits, trades: options.trades, broker: broker.name)

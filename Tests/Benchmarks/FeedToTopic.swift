@@ -14,11 +14,11 @@ struct FeedToTopic: Stage {
         _ = try measureLimit()
     }
 
-    func measureLimit() throws -> Double {
+    func measureLimit() throws -> Limit {
         let topic = try broker.makeTopic()
-        let time = try BareClients.produce(workload, to: topic)
+        let (time, cpuSeconds) = try BareClients.produce(workload, to: topic)
         try check(topic)
-        return workload.rate(over: time)
+        return Limit(rate: workload.rate(over: time), cpuSeconds: cpuSeconds)
     }
 
     func measure() async throws -> Measurement {

@@ -1,4 +1,3 @@
-import Glibc
 import TradeModel
 
 /// Reading the feed's frames, without any I/O. The limit touches each byte once.
@@ -10,11 +9,12 @@ struct FrameToTrade: Stage {
 
     func prepare() {}
 
-    func measureLimit() throws -> Double {
+    func measureLimit() throws -> Limit {
         let expected = checksum()
-        return try repeated {
+        let sums = try repeated {
             guard checksum() == expected else { throw BenchError("two sums of the same bytes differ") }
-        }.rate
+        }
+        return Limit(rate: sums.rate, cpuSeconds: sums.usage.cpuSeconds)
     }
 
     func measure() throws -> Measurement {
@@ -46,7 +46,7 @@ struct FrameToTrade: Stage {
 
     /// Measures as many passes as half a second takes. The memory is this process', which holds the frames.
     private func repeated(_ pass: () throws -> Void) rethrows -> Measurement {
-        let cpuBefore = Self.ownUsage().cpuSeconds
+        let cpuBefore = MeasuredProgram.Usage.ofThisProcess.cpuSeconds
         let started = ContinuousClock.now
         var passes = 0
         while passes == 0 || ContinuousClock.now - started < .milliseconds(500) {
@@ -54,17 +54,10 @@ struct FrameToTrade: Stage {
             passes += 1
         }
         let rate = workload.rate(over: ContinuousClock.now - started) * Double(passes)
-        let (cpu, peak) = Self.ownUsage()
+        let usage = MeasuredProgram.Usage.ofThisProcess
         return Measurement(
             rate: rate,
-            usage: MeasuredProgram.Usage(cpuSeconds: (cpu - cpuBefore) / Double(passes), peakMegabytes: peak))
-    }
-
-    private static func ownUsage() -> (cpuSeconds: Double, peakMegabytes: Double) {
-        var usage = rusage()
-        getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
-        let seconds = Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-        let microseconds = Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
-        return (seconds + microseconds / 1e6, Double(usage.ru_maxrss) / 1024)
+            usage: MeasuredProgram.Usage(
+                cpuSeconds: (usage.cpuSeconds - cpuBefore) / Double(passes), peakMegabytes: usage.peakMegabytes))
     }
 }

@@ -14,6 +14,16 @@ final class MeasuredProgram {
         /// User and system time since the start.
         let cpuSeconds: Double
         let peakMegabytes: Double
+
+        /// What this process has used up to now.
+        static var ofThisProcess: Usage {
+            var usage = rusage()
+            getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
+            let seconds = Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+            let microseconds = Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
+            return Usage(
+                cpuSeconds: seconds + microseconds / 1e6, peakMegabytes: Double(usage.ru_maxrss) / 1024)
+        }
     }
 
     /// Starts the program.

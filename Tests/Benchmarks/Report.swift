@@ -14,11 +14,13 @@ struct Report {
     }
 
     private var rateTable: [[String]] {
-        [["stage", "trades/s", "limit", "ratio", "CPU s/M", "RSS MB", "spread", "runs", "broker"]]
+        [["stage", "trades/s", "limit", "ratio", "CPU s/M", "limit", "ratio", "RSS MB", "spread", "runs", "broker"]]
             + rates.map { result in
                 [
                     result.stage, Self.rate(result.rate), Self.rate(result.limit), Self.number(result.ratio, places: 2),
                     Self.number(result.cpuSecondsPerMillion, places: 2),
+                    result.limitCPUSecondsPerMillion.map { Self.number($0, places: 2) } ?? "–",
+                    result.cpuRatio.map { Self.number($0, places: 2) } ?? "–",
                     Self.number(result.peakRSSMegabytes, places: 0), Self.percent(result.spread), "\(result.runs)",
                     result.broker,
                 ]

@@ -7,11 +7,17 @@ protocol Stage {
 
     /// What has to be done once, outside of the measurement.
     func prepare() async throws
-    /// Measures the limit.
-    /// - Returns: trades a second.
-    func measureLimit() async throws -> Double
+    func measureLimit() async throws -> Limit
     /// Measures the stage, and fails unless exactly the trades that went in came out.
     func measure() async throws -> Measurement
+}
+
+/// One run of a stage's limit.
+struct Limit {
+    /// Trades a second.
+    let rate: Double
+    /// What it took of processors in the client's process; nil where servers do the work.
+    let cpuSeconds: Double?
 }
 
 /// One run of a stage.

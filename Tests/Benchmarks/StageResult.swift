@@ -5,28 +5,37 @@ struct StageResult: Encodable {
     let limit: Double
     let ratio: Double
     let cpuSecondsPerMillion: Double
+    /// The same of the limit, where its process does the work.
+    let limitCPUSecondsPerMillion: Double?
     let peakRSSMegabytes: Double
     let runs: Int
     /// Between the slowest and the fastest run of the stage, as a share of the median.
     let spread: Double
     let broker: String
 
+    /// Trades a CPU second as a share of the limit's.
+    var cpuRatio: Double? { limitCPUSecondsPerMillion.map { $0 / cpuSecondsPerMillion } }
+
     enum CodingKeys: String, CodingKey {
         case stage, rate, limit, ratio, runs, spread, broker
         case cpuSecondsPerMillion = "cpu_seconds_per_million"
+        case limitCPUSecondsPerMillion = "limit_cpu_seconds_per_million"
         case peakRSSMegabytes = "peak_rss_mb"
     }
 
-    init(_ stage: String, _ measurements: [Measurement], limits: [Double], trades: Int, broker: String) {
+    init(_ stage: String, _ measurements: [Measurement], limits: [Limit], trades: Int, broker: String) {
         let rates = measurements.map(\.rate)
         self.stage = stage
         self.broker = broker
         rate = rates.median
-        limit = limits.median
+        limit = limits.map(\.rate).median
         ratio = rate / limit
         runs = rates.count
         spread = rates.spread
-        cpuSecondsPerMillion = measurements.map(\.usage.cpuSeconds).median * 1_000_000 / Double(trades)
+        let millions = Double(trades) / 1_000_000
+        cpuSecondsPerMillion = measurements.map(\.usage.cpuSeconds).median / millions
+        let limitSeconds = limits.compactMap(\.cpuSeconds)
+        limitCPUSecondsPerMillion = limitSeconds.isEmpty ? nil : limitSeconds.median / millions
         peakRSSMegabytes = measurements.map(\.usage.peakMegabytes).median
     }
 }

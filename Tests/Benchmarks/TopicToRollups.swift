@@ -13,9 +13,10 @@ struct TopicToRollups: Stage {
         _ = try measureLimit()
     }
 
-    func measureLimit() throws -> Double {
-        let time = try BareClients.consume(filled.topic(), records: workload.trades, group: filled.newGroup())
-        return workload.rate(over: time)
+    func measureLimit() throws -> Limit {
+        let (time, cpuSeconds) = try BareConsumer.consume(
+            filled.topic(), records: workload.trades, group: filled.newGroup())
+        return Limit(rate: workload.rate(over: time), cpuSeconds: cpuSeconds)
     }
 
     func measure() async throws -> Measurement {

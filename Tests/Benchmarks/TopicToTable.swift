@@ -14,11 +14,11 @@ struct TopicToTable: Stage {
         try await database.copyOut("trade_data_finhub")
     }
 
-    func measureLimit() async throws -> Double {
+    func measureLimit() async throws -> Limit {
         try database.clear()
         let time = try await database.copyIn("trade_data_finhub")
         try check()
-        return workload.rate(over: time)
+        return Limit(rate: workload.rate(over: time), cpuSeconds: nil)
     }
 
     func measure() async throws -> Measurement {
