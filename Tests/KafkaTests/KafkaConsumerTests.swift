@@ -120,6 +120,30 @@ import Testing
         }
     }
 
+    @Test func `records that were fetched before a new assignment are not handed out behind it`() async throws {
+        try await TestCluster.run(partitions: 2) { cluster, topic in
+            try cluster.fill(topic, partitions: 0..<2, count: 3000)
+            let consumer = try cluster.consumer()
+            let places = (0..<2).map { TopicPartition(topic: topic, partition: $0) }
+            for _ in 0..<20 {
+                // More have been taken out of the queue than these when the partitions change.
+                try consumer.assign(places.all(at: 0))
+                _ = try consumer.records(10)
+                try consumer.assign([places[0]: 2000])
+                let received = try consumer.records(1000)
+                #expect(received.map(\.offset) == Array(2000..<3000))
+                #expect(received.allSatisfy { $0.place == places[0] })
+                try consumer.assign(places.all(at: 0))
+                _ = try consumer.records(10)
+                try consumer.unassign()
+                guard case .nothing = consumer.poll(milliseconds: 20) else {
+                    Issue.record("something came without an assignment")
+                    return
+                }
+            }
+        }
+    }
+
     @Test func `wake ends a poll at once`() async throws {
         try await TestCluster.run { cluster, topic in
             let consumer = try cluster.consumer()

@@ -181,6 +181,38 @@ private func json(_ changes: [String: String?]) -> String {
         #expect(record.repeats == .max)
     }
 
+    /// White space in front is nothing that the program writes, so the general way reads what follows it.
+    @Test(arguments: [
+        documented, json([:]), json(["t": "0", "seq": "0", "to_kafka": #""1970-01-01T00:00:00.000000Z""#]),
+    ])
+    func `the way for what is written here and the way for all else agree, whichever byte is changed`(
+        whole: String
+    ) throws {
+        func outcome(_ bytes: [UInt8], behind space: Int) -> Result<TradeRecord, RejectionReason> {
+            Result { () throws(RejectionReason) in
+                var record = try read(Array(repeating: 0x20, count: space) + bytes)
+                if !record.trade.conditions.isEmpty { record.trade.conditions.start -= space }
+                return record
+            }
+        }
+        let bytes = Array(whole.utf8)
+        var accepted = 0
+        for index in bytes.indices {
+            for byte in UInt8.min...UInt8.max {
+                var changed = bytes
+                changed[index] = byte
+                let fast = outcome(changed, behind: 0)
+                guard fast != outcome(changed, behind: 1) else {
+                    if case .success = fast { accepted += 1 }
+                    continue
+                }
+                Issue.record("\(String(decoding: changed, as: UTF8.self)) is read in two ways: \(fast)")
+            }
+        }
+        // Each byte as it is, and each digit of every number at least.
+        #expect(accepted > bytes.count + 9 * 20)
+    }
+
     @Test(arguments: ["[]", "5", "null", #""x""#, "true", " [1,{}] "])
     func `JSON that is no object is refused`(value: String) {
         #expect(throws: RejectionReason.notAnObject) { try read(value) }

@@ -1,6 +1,5 @@
 import Kafka
 import ServiceKit
-import TradeModel
 
 /// A partition that this member owns, and how far it has been read.
 struct OwnedPartition {
@@ -17,8 +16,8 @@ struct OwnedPartition {
     private(set) var readTo: Int64
     /// Where the batch that is being filled begins.
     private var batchStart: Int64
-    /// The fingerprint of the record before `readTo`, where that is known.
-    private var anchor: UInt64?
+    /// The record before `readTo`, where that is known.
+    private var anchor: Anchor
 
     /// An offset that no record has.
     private static var none: Int64 { -1 }
@@ -30,14 +29,14 @@ struct OwnedPartition {
         expected = claim.nextOffset
         readTo = claim.nextOffset
         batchStart = claim.nextOffset
-        anchor = claim.anchor
+        anchor = Anchor(claim.anchor)
         marks = SourceMarks(claim.marks)
         position.set(claim.nextOffset)
     }
 
     /// Where reading begins, or goes on: what was read last is read again and compared, before anything else is taken in.
     mutating func beginReading() -> Int64 {
-        guard anchor != nil, fault == nil else { return readTo }
+        guard anchor.value() != nil, fault == nil else { return readTo }
         expected = Self.none
         return readTo - 1
     }
@@ -47,7 +46,7 @@ struct OwnedPartition {
     mutating func advance(past record: borrowing KafkaRecord) {
         expected += 1
         readTo = expected
-        anchor = Self.fingerprint(of: record)
+        anchor.move(to: record.value)
     }
 
     /// Judges a record that is not the expected one.
@@ -56,7 +55,7 @@ struct OwnedPartition {
         guard fault == nil else { return false }
         let isConfirming = expected == Self.none
         if isConfirming, record.offset == readTo - 1 {
-            guard Self.fingerprint(of: record) == anchor else {
+            guard Anchor.fingerprint(of: record.value) == anchor.value() else {
                 fault = .otherRecord
                 return false
             }
@@ -77,14 +76,9 @@ struct OwnedPartition {
     mutating func takeAdvance() -> (advance: Advance, resends: [Resends])? {
         guard readTo > batchStart else { return nil }
         let changes = marks.takeChanges()
-        let advance = Advance(claim: claim, from: batchStart, to: readTo, anchor: anchor ?? 0, marks: changes.risen)
+        let advance = Advance(
+            claim: claim, from: batchStart, to: readTo, anchor: anchor.value() ?? 0, marks: changes.risen)
         batchStart = readTo
         return (advance, changes.resends)
-    }
-
-    static func fingerprint(of record: borrowing KafkaRecord) -> UInt64 {
-        var fingerprint = Fingerprint()
-        fingerprint.add(record.value)
-        return fingerprint.value
     }
 }

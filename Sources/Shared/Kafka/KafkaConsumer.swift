@@ -30,6 +30,11 @@ package final class KafkaConsumer: KafkaCluster {
     package let handle: KafkaHandle
     // The queue that `wake` rouses; gone once closed, as librdkafka demands before its own close.
     private let queue: Mutex<ConsumerQueue?>
+    // The polling thread's alone. Empty whenever partitions come or go, so no record of a former assignment is handed out:
+    // the queue's own bookkeeping of that ends where records leave it.
+    nonisolated(unsafe) private var fetched = FetchedMessages()
+    // Whether to wait no more: taking records out of the queue without waiting eats its own sign.
+    private let isWoken = Atomic(false)
 
     package init(settings: KafkaSettings, events: KafkaEvents = KafkaEvents()) throws(KafkaError) {
         let handle = try KafkaHandle(RD_KAFKA_CONSUMER, settings, events, isPolled: true) { conf in
@@ -44,6 +49,7 @@ package final class KafkaConsumer: KafkaCluster {
     }
 
     deinit {
+        fetched.discard()
         releaseQueue()
     }
 
@@ -59,23 +65,46 @@ package final class KafkaConsumer: KafkaCluster {
     /// One record or one event, waited for up to `milliseconds` (plain milliseconds, since taking a `Duration` apart
     /// for each record costs). Polling thread only. Allocates nothing for a record.
     package func poll(milliseconds: Int32) -> KafkaPollOutcome {
-        guard let message = rd_kafka_consumer_poll(handle.pointer, milliseconds) else { return quietOutcome() }
+        if let message = fetched.take() { return outcome(of: message) }
+        return pollQueue(milliseconds)
+    }
+
+    @inline(never)
+    private func pollQueue(_ milliseconds: Int32) -> KafkaPollOutcome {
+        // A rebalance that was met on the way comes behind all that was taken out with it.
+        if let rebalance = takeRebalance() { return rebalance }
+        if let queue = queue.withLock({ $0 }) { fetched.fill(from: queue.pointer) }
+        if let message = fetched.take() { return outcome(of: message) }
+        if let rebalance = takeRebalance() { return rebalance }
+        guard !isWoken.exchange(false, ordering: .acquiringAndReleasing) else { return .nothing }
+        // Only this way of reading gives the first record at once when there is to be waited.
+        guard let message = rd_kafka_consumer_poll(handle.pointer, milliseconds) else {
+            return takeRebalance() ?? .nothing
+        }
+        return outcome(of: message)
+    }
+
+    @inline(__always)
+    private func outcome(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> KafkaPollOutcome {
         guard message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else { return failure(consuming: message) }
         return .record(KafkaRecord(owning: message))
     }
 
     /// Ends a poll that another thread waits in, or the next one.
     package func wake() {
+        isWoken.store(true, ordering: .releasing)
         queue.withLock { if let queue = $0 { rd_kafka_queue_yield(queue.pointer) } }
     }
 
-    /// How many records have been fetched and not polled, over all partitions; and a few events among them.
+    /// How many records have been fetched and not polled, over all partitions; and a few events among them. Polling thread
+    /// only.
     package var fetchedCount: Int {
-        queue.withLock { $0.map { rd_kafka_queue_length($0.pointer) } ?? 0 }
+        fetched.count + queue.withLock { $0.map { rd_kafka_queue_length($0.pointer) } ?? 0 }
     }
 
     /// Reads these partitions and no others, each from its offset on. Polling thread only.
     package func assign(_ offsets: [TopicPartition: Int64]) throws(KafkaError) {
+        fetched.discard()
         try check("cannot assign \(offsets.count) partitions") {
             TopicPartition.withList(of: offsets) { rd_kafka_assign(handle.pointer, $0) }
         }
@@ -83,6 +112,7 @@ package final class KafkaConsumer: KafkaCluster {
 
     /// Reads nothing any more until the next `assign`. Polling thread only.
     package func unassign() throws(KafkaError) {
+        fetched.discard()
         try check("cannot give the partitions up") { rd_kafka_assign(handle.pointer, nil) }
     }
 
@@ -116,6 +146,7 @@ package final class KafkaConsumer: KafkaCluster {
     /// - Returns: whether it left in time; if not, the broker finds out when the session lapses.
     @discardableResult
     package func close(deadline: Duration) -> Bool {
+        fetched.discard()
         releaseQueue()
         handle.context.isClosing.store(true, ordering: .releasing)
         let handle = handle
@@ -141,10 +172,9 @@ package final class KafkaConsumer: KafkaCluster {
         throw KafkaError(code, "\(context()): \(String(cString: rd_kafka_err2str(code)))")
     }
 
-    @inline(never)
-    private func quietOutcome() -> KafkaPollOutcome {
+    private func takeRebalance() -> KafkaPollOutcome? {
         switch handle.context.rebalance.withLock({ $0.take() }) {
-        case nil: .nothing
+        case nil: nil
         case .success(let rebalance): .rebalance(rebalance)
         case .failure(let error): .failure(error, at: nil)
         }

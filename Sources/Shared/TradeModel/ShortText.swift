@@ -12,6 +12,7 @@ package struct ShortText: Sendable {
     package init() {}
 
     /// Takes UTF-8 bytes that the caller knows to be valid; nil when there are more than `capacity`.
+    @inline(__always)
     package init?(validUTF8 bytes: UnsafeRawBufferPointer) {
         guard bytes.count <= Self.capacity else { return nil }
         words.0 = Self.word(bytes, 0)

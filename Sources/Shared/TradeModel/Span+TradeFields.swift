@@ -73,6 +73,24 @@ extension Span<UInt8> {
         return value
     }
 
+    /// A whole number of at most 18 digits, as `ByteWriter` writes it.
+    ///
+    /// What it throws of another form means nothing: the ways above find out what is wrong, if anything is.
+    @inline(__always)
+    func scanWrittenNumber(_ position: inout Int) throws(RejectionReason) -> Int64 {
+        let start = position
+        var value: UInt64 = 0
+        while position < count {
+            let digit = self[unchecked: position] &- 0x30
+            guard digit < 10 else { break }
+            value = value &* 10 &+ UInt64(digit)
+            position += 1
+        }
+        let digits = position - start
+        guard 1...18 ~= digits, digits == 1 || self[unchecked: start] != 0x30 else { throw .malformedJSON }
+        return Int64(value)
+    }
+
     /// A trade's conditions: an array of strings, or `null`, which is as good as none.
     @inline(__always)
     func scanConditions(_ position: inout Int) throws(RejectionReason) -> ByteRange {

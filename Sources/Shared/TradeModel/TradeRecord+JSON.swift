@@ -29,24 +29,27 @@ extension Span<UInt8> {
         try skip(",\"p\":", &position)
         let price = try scanPrice(&position)
         try skip(",\"t\":", &position)
-        let time = try scanMilliseconds(&position)
+        let milliseconds = try scanWrittenNumber(&position)
+        guard milliseconds <= Timestamp.representableMilliseconds.upperBound else { throw .timeOutOfRange }
         try skip(",\"v\":", &position)
         let volume = try scanVolume(&position)
         try skip(",\"c\":", &position)
         let conditions = try scanConditions(&position)
         try skip(",\"to_kafka\":", &position)
-        let toKafka = try scanTimestamp(&position)
+        let toKafka = try scanWrittenTimestamp(&position)
         try skip(",\"src\":", &position)
         let source = try scanShortText(&position)
         try skip(",\"seq\":", &position)
-        let sequence: Int64 = try scanCount(&position)
+        let sequence = try scanWrittenNumber(&position)
         try skip(",\"repeat\":", &position)
-        let repeats: Int32 = try scanCount(&position)
+        let repeats = try scanWrittenNumber(&position)
         try skip("}", &position)
-        guard position == count else { throw .malformedJSON }
+        guard position == count, repeats <= Int32.max else { throw .malformedJSON }
         return TradeRecord(
-            trade: Trade(symbol: symbol, price: price, volume: volume, time: time, conditions: conditions),
-            toKafka: toKafka, source: source, sequence: sequence, repeats: repeats)
+            trade: Trade(
+                symbol: symbol, price: price, volume: volume, time: Timestamp(milliseconds: milliseconds),
+                conditions: conditions),
+            toKafka: toKafka, source: source, sequence: sequence, repeats: Int32(repeats))
     }
 
     @inline(never)
