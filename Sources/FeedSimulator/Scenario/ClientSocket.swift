@@ -70,12 +70,11 @@ final class ClientSocket {
         guard let cut else { return try writeWhole(bytes) }
         var rest = bytes
         while !rest.isEmpty {
+            // The kernel would join a piece to what it has not sent yet, be it the end of another message.
+            while hasUnsent { try rests(for: .milliseconds(1)) }
             try writeWhole(rest.prefix(cut.bytes))
             rest = rest.dropFirst(cut.bytes)
-            guard !rest.isEmpty else { return }
-            try rests(for: cut.pause)
-            // The kernel would join what follows to what it has not sent yet.
-            while hasUnsent { try rests(for: .milliseconds(1)) }
+            if !rest.isEmpty { try rests(for: cut.pause) }
         }
     }
 
