@@ -58,8 +58,8 @@ struct ScenarioHTTPTests {
     @Test func `An answer drips a byte at a time`() async throws {
         try await withScenario(file: "http-slow-drip") { run in
             let client = try WireClient(run.address)
-            client.request()
             let start = ContinuousClock.now
+            client.request()
             let head = try #require(try client.head())
             #expect(head.hasPrefix("HTTP/1.1 101 "))
             #expect(ContinuousClock.now - start > .milliseconds(50) * (head.utf8.count - 1))

@@ -26,13 +26,13 @@ final class WireClient {
     private var received: [UInt8] = []
     private(set) var end: End?
 
-    /// Connects to a `ws://127.0.0.1:port` address. Nothing is waited for longer than 20 s.
+    /// Connects to a `ws://127.0.0.1:port` address. Nothing is waited for longer than what hangs.
     init(_ address: String, receiveBuffer: Int32? = nil) throws {
         socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         if var receiveBuffer {
             setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
-        var limit = timeval(tv_sec: 20, tv_usec: 0)
+        var limit = timeval(tv_sec: Int(hangLimit.components.seconds), tv_usec: 0)
         setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var target = sockaddr_in()
         target.sin_family = sa_family_t(AF_INET)

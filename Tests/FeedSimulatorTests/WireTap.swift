@@ -40,7 +40,7 @@ final class WireTap: Sendable {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             var entries = [client, server].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-            guard poll(&entries, 2, 20_000) > 0 else { return kept }
+            guard poll(&entries, 2, Int32(hangLimit.components.seconds) * 1000) > 0 else { return kept }
             for (entry, target) in zip(entries, [server, client]) where entry.revents != 0 {
                 let count = recv(entry.fd, &buffer, buffer.count, 0)
                 guard count > 0 else { return kept }
