@@ -6,7 +6,9 @@ import TestSupport
 
 /// The server that all tests of the process share; it ends with the process.
 private let shared = Task {
-    let server = try PostgresServer(durability: .disposable, settings: ["max_connections": "200"])
+    // Autovacuum would go through hundreds of short-lived databases all the time, and take locks in some.
+    let server = try PostgresServer(
+        durability: .disposable, settings: ["max_connections": "200", "autovacuum": "off"])
     try await server.start()
     return server
 }
@@ -25,7 +27,7 @@ package struct TestDatabase: Sendable {
         name = "test_\(UUID().uuidString.prefix(8).lowercased())"
         try await server.createDatabase(name)
         url = server.connectionString(database: name)
-        configuration = try PostgresConfiguration(url, applicationName: "tests")
+        configuration = try Self.configuration(url)
         guard migrated else { return }
         try await onThread { [configuration] in
             var connection = try PostgresConnection(configuration)
@@ -37,7 +39,13 @@ package struct TestDatabase: Sendable {
     package init(_ other: TestDatabase, in server: PostgresServer) throws {
         name = other.name
         url = server.connectionString(database: name)
-        configuration = try PostgresConfiguration(url, applicationName: "tests")
+        configuration = try Self.configuration(url)
+    }
+
+    /// For the tests' own connections: a busy machine may need longer than the programs wait, who try again.
+    private static func configuration(_ url: String) throws -> PostgresConfiguration {
+        try PostgresConfiguration(
+            "\(url)&connect_timeout=\(hangLimit.components.seconds)", applicationName: "tests")
     }
 
     /// Runs a blocking test with a new database on a thread of its own.

@@ -159,7 +159,6 @@ import Testing
 
     @Test func `of a server that crashes, stops or does not accept connections yet is retriable`() throws {
         let server = try TestServer()
-        defer { server.remove() }
         var survivor = try connect(to: server)
         try survivor.begin()
         let victim = try connect(to: server)

@@ -62,7 +62,7 @@ private struct TLSServer {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct `A connection with TLS` {
+@Suite(.timeLimit(.minutes(10))) struct `A connection with TLS` {
     @Test func `wants authority, host and date of the certificate to be right, and says what is wrong`() async throws {
         let tls = try await TLSServer()
         @Sendable func refusal(host: String, authority: String) throws -> PostgresError {

@@ -40,7 +40,8 @@ struct Database: Sendable {
     }
 
     private func connect() throws -> PostgresConnection {
-        var connection = try PostgresConnection(PostgresConfiguration(url, applicationName: "end-to-end tests"))
+        let patient = "\(url)&connect_timeout=\(hangLimit.components.seconds)"
+        var connection = try PostgresConnection(PostgresConfiguration(patient, applicationName: "end-to-end tests"))
         try connection.execute("SET statement_timeout = '120s'; SET work_mem = '64MB'")
         return connection
     }
