@@ -55,7 +55,7 @@ import Testing
                 #expect(error?.isFatal == false)
                 #expect(error?.reason.contains("127.0.0.1:1") == true)
             }
-            #expect(log.entries.contains(.error))
+            try eventually("the client's log says so") { log.entries.contains(.error) }
         }
     }
 

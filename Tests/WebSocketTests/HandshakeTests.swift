@@ -1,4 +1,5 @@
 import Foundation
+import LocalServers
 import Synchronization
 import TestSupport
 import Testing
@@ -281,7 +282,7 @@ struct HandshakeTests {
     }
 
     @Test func `A port where nobody listens is unreachable`() async throws {
-        let end = try await WebSocketTests.closure(of: "ws://127.0.0.1:\(PlainPeer.unusedPort())/")
+        let end = try await WebSocketTests.closure(of: "ws://127.0.0.1:\(try FreePort.find())/")
         guard case .unreachable = end.cause else { throw TestFailure("\(end)") }
     }
 
@@ -310,7 +311,7 @@ struct HandshakeTests {
                 PlainPeer.drain(socket)
             }
             setenv("http_proxy", "127.0.0.1:\(proxy.port)", 1)
-            let end = try await WebSocketTests.closure(of: "ws://127.0.0.1:\(PlainPeer.unusedPort())/")
+            let end = try await WebSocketTests.closure(of: "ws://127.0.0.1:\(try FreePort.find())/")
             guard case .unreachable = end.cause, proxy.connectionCount == 0 else { throw TestFailure("\(end)") }
             try await withClient("ws://feed.example:9/", configure: { $0.usesProxy = true }) { _, probe in
                 try await eventually("the connection opens", within: hangLimit) { probe.log == [.opened] }

@@ -49,13 +49,6 @@ final class PlainPeer: Sendable {
         setsockopt(socket, SOL_SOCKET, SO_LINGER, &atOnce, socklen_t(MemoryLayout<linger>.size))
     }
 
-    /// A port on which nobody listens.
-    static func unusedPort() throws -> UInt16 {
-        let (socket, port) = try listen()
-        Glibc.close(socket)
-        return port
-    }
-
     /// Reads until the peer closes.
     static func drain(_ socket: Int32) {
         var buffer = [UInt8](repeating: 0, count: 4096)

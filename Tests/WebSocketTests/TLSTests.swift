@@ -222,9 +222,9 @@ struct TLSTests {
                 of: "wss://localhost:\(relay.port)/", probe,
                 configure: {
                     $0.certificateAuthorityFile = certificate.file
-                    $0.idleTimeout = .seconds(1)
+                    $0.idleTimeout = .seconds(2)
                 })
-            #expect(end.cause == .idle(.seconds(1)))
+            #expect(end.cause == .idle(.seconds(2)))
             #expect(probe.messages.count == 1)
         }
     }
