@@ -5,7 +5,7 @@ import Testing
 
 @testable import ExactlyOnce
 
-@Suite(.timeLimit(.minutes(5))) struct LedgerResetTests {
+@Suite(.timeLimit(.minutes(10))) struct LedgerResetTests {
     private static func ledger(_ reader: String) -> OffsetLedger {
         OffsetLedger(reader: reader, topic: "trades", cluster: "cluster", acceptsNewCluster: false)
     }

@@ -21,7 +21,7 @@ import Testing
             try Self.awaitFault("ends at offset 10, but the records before 50", partition: 1, database)
             try database.awaitStored(10)
             #expect(try database.rows("SELECT DISTINCT partition FROM stored") == [["0"]])
-            #expect(reader.metrics.haltedPartitions.value == 1)
+            try eventually("the reader knows") { reader.metrics.haltedPartitions.value == 1 }
             #expect(reader.metrics.health.problems.contains { $0.contains("1 halted") })
             #expect(try database.value("SELECT count(*) FROM feed_event") == "0")
             try reader.stop()

@@ -79,7 +79,7 @@ struct FailureRun {
             reader.child.kill(SIGCONT)
         case .cut: break
         case .spoil:
-            try await eventually("somebody notices\n\(reader.lastLines)", within: .seconds(20)) {
+            try await eventually("somebody notices\n\(reader.lastLines)") {
                 reader.log.contains("COMMIT was answered by ROLLBACK")
             }
             _ = try await reader.end()

@@ -5,7 +5,7 @@ import ProgramTestSupport
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct AlertTests {
+@Suite(.timeLimit(.minutes(10))) struct AlertTests {
     private static func alerts(_ arguments: [String], _ url: String) async throws -> RunningProgram.Ended {
         try await RunningProgram.run("kpi-service", ["alerts"] + arguments, ["DATABASE_URL": url])
     }
@@ -16,12 +16,12 @@ import Testing
         let broker = try await Broker()
         let database = try await TestDatabase()
         let url = try database.makeUser(password: "secret", "IN ROLE tickstream_kpi")
-        // All kinds are evaluated; one is to open, and soon to close.
+        // All kinds are evaluated; one is to open, and to close when there was time to look at it.
         try database.execute(
             """
             UPDATE threshold SET enabled = true WHERE kind IS NOT NULL;
             UPDATE threshold SET open_after = '1 day' WHERE kind IS NOT NULL AND kind <> 'rejected_above';
-            UPDATE threshold SET look_back = '3 seconds', severity = 'critical' WHERE kind = 'rejected_above'
+            UPDATE threshold SET look_back = '30 seconds', severity = 'critical' WHERE kind = 'rejected_above'
             """)
         let tap = try TopicTap(bootstrap: broker.bootstrap, topic: broker.alertsTopic, partitions: 2)
         defer { tap.stop() }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A primary with a standby that takes its place, both in the connection string.
-@Suite(.timeLimit(.minutes(5))) struct FailoverTests {
+@Suite(.timeLimit(.minutes(10))) struct FailoverTests {
     /// Where COMMIT does not wait for the standby, what that had not got is read from the topic once more.
     @Test(arguments: ["*", ""]) func `readers go on at the promoted standby`(synchronousStandbys: String) async throws {
         let primary = try PostgresServer(durability: .disposable)

@@ -4,7 +4,7 @@ import ProgramTestSupport
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct FeedKeyTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct FeedKeyTests {
     @Test func `a refused key ends the program with a status of its own, after the event is in the topic`() async throws
     {
         let broker = try await Broker()

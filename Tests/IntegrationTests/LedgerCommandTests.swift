@@ -5,7 +5,7 @@ import ProgramTestSupport
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct LedgerCommandTests {
+@Suite(.timeLimit(.minutes(10))) struct LedgerCommandTests {
     private let database: TestDatabase
     private let broker: Broker
 

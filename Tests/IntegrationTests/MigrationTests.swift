@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Migrations that make roles, which all databases of a server share: in a server of the test's own.
-@Suite(.timeLimit(.minutes(5))) struct MigrationTests {
+@Suite(.timeLimit(.minutes(10))) struct MigrationTests {
     private static func migrate(_ database: TestDatabase, as url: String? = nil) async throws -> [Int] {
         try await onThread {
             var connection =

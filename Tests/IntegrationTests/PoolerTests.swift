@@ -7,7 +7,7 @@ import Testing
 
 /// The programs behind the real PgBouncer, in transaction mode.
 @Suite(
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: PgBouncer.isThere, "needs PgBouncer: deploy/local/setup.sh pgbouncer gets it"))
 struct PoolerTests {
     private static let poolSize = 3

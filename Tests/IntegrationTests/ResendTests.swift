@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Records that a producer sends again after a crash, and the programs that read them.
-@Suite(.timeLimit(.minutes(3))) struct ResendTests {
+@Suite(.timeLimit(.minutes(10))) struct ResendTests {
     private static let trades = 3_000
     private static let events = 60
 

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What users may do who are members of one group of the schema and own nothing.
-@Suite(.timeLimit(.minutes(5))) struct RolesTests {
+@Suite(.timeLimit(.minutes(10))) struct RolesTests {
     private let database: TestDatabase
 
     init() async throws { database = try await TestDatabase() }

@@ -35,7 +35,7 @@ import TradeModel
 
         func stop() throws {
             shutdown.request()
-            try worker.withLock { $0 }?.value(within: .seconds(30))
+            try worker.withLock { $0 }?.value()
         }
     }
 

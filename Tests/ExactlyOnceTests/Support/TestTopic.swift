@@ -71,7 +71,7 @@ struct TestTopic: Sendable {
         let client = try KafkaClient(settings: .client(bootstrapServers: servers))
         return try (0..<Int32(partitions)).reduce(0) { sum, partition in
             let place = TopicPartition(topic: name, partition: partition)
-            return sum + Int(try client.watermarks(place, timeout: .seconds(10)).high)
+            return sum + Int(try client.watermarks(place, timeout: hangLimit).high)
         }
     }
 }
