@@ -17,8 +17,10 @@ export KAFKA_HOME
 endif
 
 SWIFT_FILES := Package.swift Sources Tests deploy
-# The suites that talk to a broker.
-KAFKA_TESTS := KafkaTests|ExactlyOnceTests|LocalServersTests|IntegrationTests|EndToEndTests|FailpointTests|FeedFaultTests
+# The suites that talk to a broker, but for those of the whole pipeline.
+KAFKA_TESTS := KafkaTests|ExactlyOnceTests|LocalServersTests|IntegrationTests|FailpointTests|FeedFaultTests
+# These come one after the other, since each takes a machine: beside all others, or they would be the end of every run.
+END_TO_END := EndToEndTests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,17 +40,18 @@ clean-run: ## forget the data of make run
 test: setup ## run all tests, on the embedded broker
 	@deploy/local/setup.sh promtool pgbouncer
 	swift build --build-tests
-	@env -u KAFKA_HOME -u KAFKA_BOOTSTRAP_SERVERS deploy/local/test.sh
+	@env -u KAFKA_HOME -u KAFKA_BOOTSTRAP_SERVERS deploy/local/test.sh \
+		--skip '^$(END_TO_END)\.' -- --filter '^$(END_TO_END)\.'
 
 test-kafka: setup ## run the tests that talk to a broker on a real Kafka: make test-kafka KAFKA_HOME=…
 	@test -n "$$KAFKA_HOME" || { echo "KAFKA_HOME=… must name an unpacked Kafka distribution" >&2; exit 1; }
 	@deploy/local/setup.sh java promtool pgbouncer
 	swift build --build-tests
-	@deploy/local/test.sh --filter '^($(KAFKA_TESTS))\.'
+	@deploy/local/test.sh --filter '^($(KAFKA_TESTS))\.' -- --filter '^$(END_TO_END)\.'
 
 e2e: setup ## send TRADES=100000 trades from feed to tables and compare
 	swift build --build-tests
-	@TICKSTREAM_E2E_TRADES=$(TRADES) deploy/local/test.sh --filter '^EndToEndTests\.'
+	@TICKSTREAM_E2E_TRADES=$(TRADES) deploy/local/test.sh --filter '^$(END_TO_END)\.'
 
 feed-faults: setup ## play each scenario of a faulty feed to the producer, or SCENARIOS=http-,tls-expired; with KAFKA_HOME=…
 	@test -z "$$KAFKA_HOME" || deploy/local/setup.sh java

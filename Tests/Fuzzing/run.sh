@@ -26,31 +26,43 @@ build() {
 # run TARGET SEEDS OPTION…
 run() {
     echo "running $1 for $seconds s"
-    local log=$root/$1/log status=0
+    local status=0
     "$root/$1/fuzz" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$root/$1/crashes/" "${@:3}" \
-        "$root/$1/learnt" "Tests/Fuzzing/Seeds/$2" "$root/$1/crashes" >"$log" 2>&1 || status=$?
+        "$root/$1/learnt" "Tests/Fuzzing/Seeds/$2" "$root/$1/crashes" >"$root/$1/log" 2>&1 || status=$?
+    echo "$status" >"$root/$1/status"
+}
+
+# report TARGET: counts what came of a run, and shows a crash
+report() {
+    local log=$root/$1/log
     targets=$((targets + 1))
     runs=$((runs + $(awk '/^stat::number_of_executed_units:/ { count = $2 } END { print count + 0 }' "$log")))
-    if [ "$status" != 0 ]; then
+    if [ "$(cat "$root/$1/status")" != 0 ]; then
         crashes=$((crashes + 1))
         grep -v '^#[0-9]*[[:space:]]' "$log" | tail -n 60
         echo "$1 crashed: see $log and $root/$1/crashes"
     fi
 }
 
-build FeedFrames Sources/Shared/TradeModel/*.swift
+# Two at a time: each takes one processor.
+build FeedFrames Sources/Shared/TradeModel/*.swift &
 build Reassembly Sources/Shared/WebSocket/MessageAssembler.swift Tests/Fuzzing/Shared/*.swift
+wait $!
 build ClientWire Sources/Shared/WebSocket/*.swift Tests/WebSocketTests/SHA1.swift Tests/Fuzzing/Shared/*.swift \
-    -I Sources/Shared/CLibraries/CLibwebsockets
+    -I Sources/Shared/CLibraries/CLibwebsockets &
 build Encoders Sources/Shared/Postgres/FieldBuffer.swift Sources/Shared/Postgres/FieldBuffer+Numeric.swift \
     Sources/Shared/Postgres/PostgresError.swift
+wait $!
 
-run FeedFrames frames -dict=Tests/Fuzzing/Seeds/json.dict
+run FeedFrames frames -dict=Tests/Fuzzing/Seeds/json.dict &
 run Encoders values
-run Reassembly wire
+wait $!
+run Reassembly wire &
 # Its threads allocate across inputs, which the leak check takes for leaks.
 run ClientWire wire -detect_leaks=0
+wait $!
+for target in FeedFrames Encoders Reassembly ClientWire; do report "$target"; done
 
 echo "targets=$targets runs=$runs crashes=$crashes"
 [ "$crashes" = 0 ]

@@ -2,7 +2,7 @@
 # run.sh [NAME…]: all of them, or those named.
 #
 # Each patch here breaks one thing that exactly once rests on, in a copy of the sources; the tests that it names must notice.
-# First they must pass with the copy as it is: otherwise they prove nothing. The programs and logs stay in .build/mutants.
+# And they must pass with the copy as it is: otherwise they prove nothing. The programs and logs stay in .build/mutants.
 #
 # A patch begins with a sentence, and with `program:` (what is built), `tests:` (what must notice), `failures:` (which of the
 # cases of FailpointTests) and `kafka: real` (where the embedded broker does not do).
@@ -18,6 +18,8 @@ if [ $# -gt 0 ]; then
 fi
 # Only what hangs runs into it.
 export TEST_HANG_LIMIT=${TEST_HANG_LIMIT:-40}
+# Two runs go on beside a build.
+export TEST_WIDTH=${TEST_WIDTH:-$(nproc)}
 
 fail() {
     echo "$*" >&2
@@ -29,7 +31,7 @@ field() { sed -n "s/^$1: //p" "${@:2}"; }
 
 # build PROGRAM NAME: what the copy's program is now, as NAME.program
 build() {
-    if ! swift build --package-path "$tree" --product "$1" >"$root/$2.build.log" 2>&1; then
+    if ! swift build --disable-index-store --package-path "$tree" --product "$1" >"$root/$2.build.log" 2>&1; then
         tail -n 30 "$root/$2.build.log" >&2
         fail "$2 does not build"
     fi
@@ -48,7 +50,27 @@ run() {
 
 # baseline LOG PATCH…: the same with the programs as they are
 baseline() {
-    CONSUMER_PROGRAM=$root/consumer.program KPI_SERVICE_PROGRAM=$root/kpi-service.program run "$@"
+    export CONSUMER_PROGRAM=$root/consumer.program KPI_SERVICE_PROGRAM=$root/kpi-service.program
+    run "$@"
+}
+
+# mutant PATCH: the same with the program that the patch has made
+mutant() {
+    local name variable
+    name=$(basename "$1" .patch)
+    variable=$(field program "$1" | tr 'a-z-' 'A-Z_')_PROGRAM
+    export "$variable=$root/$name.program"
+    run "$root/$name.log" "$1"
+}
+
+# begin FUNCTION ARGUMENT…: has it go on by itself, once less than two do: tests wait more than they work
+begin() {
+    while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+    "$@" &
+}
+
+# check LOG PATCH…: ends all when a baseline proves nothing
+check() {
     local failure
     while read -r failure; do
         grep -aqF "→ $failure to" "$1" || fail "there is no case '$failure': see $1"
@@ -66,21 +88,19 @@ for program in consumer kpi-service; do build "$program" "$program"; done
 
 mapfile -t real < <(grep -l '^kafka: real' "${patches[@]}")
 mapfile -t embedded < <(grep -L '^kafka: real' "${patches[@]}")
-[ ${#embedded[@]} -eq 0 ] || baseline "$root/baseline-embedded" "${embedded[@]}"
-[ ${#real[@]} -eq 0 ] || baseline "$root/baseline-real" "${real[@]}"
+[ ${#embedded[@]} -eq 0 ] || begin baseline "$root/baseline-embedded" "${embedded[@]}"
+[ ${#real[@]} -eq 0 ] || begin baseline "$root/baseline-real" "${real[@]}"
 
 for patch in "${patches[@]}"; do
-    name=$(basename "$patch" .patch)
-    program=$(field program "$patch")
     patch --directory="$tree" --strip=1 --fuzz=0 --no-backup-if-mismatch --silent <"$patch" ||
         fail "$patch does not apply to the sources any more"
-    build "$program" "$name"
+    build "$(field program "$patch")" "$(basename "$patch" .patch)"
     patch --directory="$tree" --strip=1 --reverse --no-backup-if-mismatch --silent <"$patch"
-    # The tests wait more than they work: the next program is built meanwhile.
-    variable=$(tr 'a-z-' 'A-Z_' <<<"$program")_PROGRAM
-    (export "$variable=$root/$name.program" && run "$root/$name.log" "$patch") &
+    begin mutant "$patch"
 done
 wait
+[ ${#embedded[@]} -eq 0 ] || check "$root/baseline-embedded" "${embedded[@]}"
+[ ${#real[@]} -eq 0 ] || check "$root/baseline-real" "${real[@]}"
 
 killed=0
 for patch in "${patches[@]}"; do

@@ -1,16 +1,37 @@
 #!/usr/bin/env bash
-# test.sh ARGUMENT...: runs `swift test` on what is built, and ends with its status. What matters most comes last: the
-# result lines of the end-to-end tests and of the scenarios; after a failure whatever says what failed, and after a crash
-# where that was.
+# test.sh OPTION… [-- OPTION…]…: runs what is built of the tests, and ends with a status. Options choose tests, with --filter
+# and --skip; each list of them is a process of its own beside the others. What matters most comes last: the result lines of
+# the end-to-end tests and of the scenarios; after a failure whatever says what failed, and after a crash where that was.
 set -u
 cd "$(dirname "$0")/../.."
 
-# So many tests run at a time. Otherwise all do: on few cores they keep one another from the processor.
-width=${TEST_WIDTH:-$((2 * $(nproc)))}
+# So many tests of a process run at a time. Otherwise all do: on few cores they keep one another from the processor. Most wait
+# for others' processes more than they work.
+export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=${TEST_WIDTH:-$((3 * $(nproc)))}
+
+# The log is searched below.
+export NO_COLOR=1
+
+# Not by `swift test`, which takes turns with all that is done with .build.
+run() {
+    local word options=() processes=() status=0
+    for word in "$@" --; do
+        if [ "$word" != -- ]; then
+            options+=("$word")
+            continue
+        fi
+        .build/debug/tickstreamPackageTests.xctest --testing-library swift-testing "${options[@]}" &
+        processes+=($!)
+        options=()
+    done
+    trap 'kill "${processes[@]}" 2>/dev/null' INT TERM
+    for process in "${processes[@]}"; do wait "$process" || status=$?; done
+    return "$status"
+}
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$width swift test --skip-build "$@" 2>&1 | tee "$log"
+run "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 
 if [ "$status" -eq 0 ]; then
