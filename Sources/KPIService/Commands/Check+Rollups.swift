@@ -4,7 +4,7 @@ extension Check {
     /// All that is compared, in the order in which it is told.
     static func all(_ range: HourRange, repeats: RepeatRule) -> [Check] {
         conservation(range) + Grain.allCases.map { rollups($0, range, repeats) } + views(range, repeats)
-            + Grain.allCases.map { candles($0, range, repeats) }
+            + Grain.allCases.map { candles($0, range, repeats) } + latencies(range)
     }
 
     /// The candles against the trades.

@@ -15,14 +15,16 @@ struct Check: Sendable {
     var maySettle = false
     /// A condition in SQL without which there is nothing to compare, and why; nil where there always is.
     var condition: (holds: String, otherwise: String)? = nil
+    /// A query whose one row, if any, tells in words what the other two leave out.
+    var leftOut: String? = nil
 
     /// Compares two queries.
     init(
         _ name: String, key: String, found: String, expected: String, maySettle: Bool = false,
-        when condition: (holds: String, otherwise: String)? = nil
+        when condition: (holds: String, otherwise: String)? = nil, leavingOut leftOut: String? = nil
     ) {
         (self.name, self.key, self.found, self.expected) = (name, key, found, expected)
-        (self.maySettle, self.condition) = (maySettle, condition)
+        (self.maySettle, self.condition, self.leftOut) = (maySettle, condition, leftOut)
     }
 
     /// What a check has brought.
@@ -31,7 +33,7 @@ struct Check: Sendable {
         var differences = 0
         /// The first differences, in words.
         var lines: [String] = []
-        /// Why nothing was compared.
+        /// What was not compared, or why nothing was.
         var omission: String?
     }
 
@@ -63,8 +65,13 @@ struct Check: Sendable {
                     END, E'\\n') FILTER (WHERE differs AND place_among <= \(limit))
             FROM numbered
             """)
-        return Outcome(
+        var outcome = Outcome(
             checked: Int(rows.int64(0, 0) ?? 0), differences: Int(rows.int64(0, 1) ?? 0),
             lines: (rows.string(0, 2) ?? "").split(separator: "\n").map { "\(name): \($0)" })
+        if let leftOut {
+            let told = try connection.query(leftOut)
+            if told.rowCount > 0 { outcome.omission = told.string(0, 0) }
+        }
+        return outcome
     }
 }
