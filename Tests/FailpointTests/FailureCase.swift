@@ -43,13 +43,8 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
         }.filter(\.isPossible)
     }
 
-    /// All of an action, or those of them that `FAILURES` describes, with semicolons between.
-    static func all(_ action: Action) -> [FailureCase] {
-        let words = (ProcessInfo.processInfo.environment["FAILURES"] ?? "").split(separator: ";")
-        return (consumer(action) + kpiService(action)).filter { failure in
-            words.isEmpty || words.contains { failure.testDescription.contains($0) }
-        }
-    }
+    /// All of an action that are asked for.
+    static func all(_ action: Action) -> [FailureCase] { (consumer(action) + kpiService(action)).asked }
 
     private var isPossible: Bool {
         switch action {
@@ -58,5 +53,13 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
         case .cut: point != .afterPoll && point != .inRevoke
         case .spoil: point == .afterCompareAndSet
         }
+    }
+}
+
+extension Array where Element: CustomTestStringConvertible {
+    /// All, or those of them that `FAILURES` describes, with semicolons between.
+    var asked: [Element] {
+        let words = (ProcessInfo.processInfo.environment["FAILURES"] ?? "").split(separator: ";")
+        return filter { failure in words.isEmpty || words.contains { failure.testDescription.contains($0) } }
     }
 }

@@ -227,7 +227,7 @@ struct FailureRun {
 }
 
 extension RunningProgram {
-    fileprivate func waitForFailpoint() async throws {
+    func waitForFailpoint() async throws {
         try await eventually("the failpoint fires\n\(lastLines)") { log.contains("failpoint ") }
     }
 }

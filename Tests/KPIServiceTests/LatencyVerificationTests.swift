@@ -44,7 +44,7 @@ import TradeModel
     /// What is spoiled, the tables that differ, and words of the first line.
     static let faults: [(sql: String, tables: [String], words: String)] = [
         ("UPDATE latency_rollup_1m SET trades = trades + 1 WHERE ctid = '(0,1)'", ["latency_rollup_1m"], "trades is"),
-        ("UPDATE latency_rollup_1m SET negative = 7777 WHERE ctid = '(0,1)'", ["latency_rollup_1m"], "negative is 7777"),
+        ("UPDATE latency_rollup_1m SET negative = 777 WHERE ctid = '(0,1)'", ["latency_rollup_1m"], "negative is 777"),
         ("UPDATE latency_rollup_1h SET sum = sum - 1 WHERE ctid = '(0,1)'", ["latency_rollup_1h"], "sum is"),
         ("UPDATE latency_rollup_1h SET min = NULL WHERE ctid = '(0,1)'", ["latency_rollup_1h"], "min is"),
         ("UPDATE latency_rollup_1h SET max = max + 1 WHERE ctid = '(0,1)'", ["latency_rollup_1h"], "max is"),

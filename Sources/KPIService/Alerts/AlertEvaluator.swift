@@ -1,3 +1,4 @@
+import ExactlyOnce
 import Postgres
 import ServiceKit
 import TradeModel
@@ -68,7 +69,9 @@ final class AlertEvaluator {
         let standings = try ledger.standings(&connection)
         let changes = try evaluate(rules, measures, standings, &connection)
         let written = try ledger.write(changes, rules, &connection)
+        PeriodicFailpoint.beforeEvaluationCommit.reach(written.count, &connection)
         try connection.commit()
+        PeriodicFailpoint.afterEvaluationCommitTag.reach(written.count, &connection)
         tell(written)
         return true
     }

@@ -64,11 +64,13 @@ final class AlertOutbox: PeriodicWork {
             AlertRecord(key: rows.string(row, 1)!, value: rows.string(row, 2)!)
         }
         let sent = try channel.send(records, until: shutdown)
+        PeriodicFailpoint.afterPublishing.reach(sent, &connection)
         let numbers = (0..<sent).map { rows.string($0, 0)! }.joined(separator: ",")
         try connection.execute(
             "UPDATE alert_transition SET published_at = now() WHERE sequence = ANY ($1::bigint[])",
             parameters: [.text("{\(numbers)}")])
         try connection.commit()
+        PeriodicFailpoint.afterMarking.reach(sent, &connection)
         metrics.published.increment(by: Int64(sent))
         guard sent == records.count else { throw AlertsNotAcknowledged(count: records.count - sent) }
         return true

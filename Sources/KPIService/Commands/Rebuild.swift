@@ -1,3 +1,4 @@
+import ExactlyOnce
 import Glibc
 import Postgres
 import TradeModel
@@ -118,6 +119,9 @@ struct Rebuild: ~Copyable {
             let counts = try connection.query(statement(grain, range))
             windows += Int(counts.int64(0, 0) ?? 0)
             changed += Int(counts.int64(0, 1) ?? 0)
+            if grain == .second {
+                PeriodicFailpoint.inRebuild.reach(Int(hour.microseconds / Grain.hour.microseconds), &connection)
+            }
         }
         // After the trades were read: what retention had deleted before that is told by now.
         let gone = try connection.query(

@@ -1,3 +1,4 @@
+import ExactlyOnce
 import Postgres
 
 /// Merges what `ingest_batch` tells into the latency rollups, each batch exactly once: the schema's `fold_ingest_batches`
@@ -12,9 +13,12 @@ enum LatencyFold {
         _ connection: inout PostgresConnection, atMost limit: Int = batchesAtOnce
     ) throws(PostgresError) -> Int {
         try connection.begin(limits: .upkeep)
-        let folded = try connection.query("SELECT fold_ingest_batches($1)", parameters: [.integer(Int64(limit))])
+        let answer = try connection.query("SELECT fold_ingest_batches($1)", parameters: [.integer(Int64(limit))])
+        let folded = Int(answer.int64(0, 0) ?? 0)
+        PeriodicFailpoint.beforeFoldCommit.reach(folded, &connection)
         try connection.commit()
-        return Int(folded.int64(0, 0) ?? 0)
+        PeriodicFailpoint.afterFoldCommitTag.reach(folded, &connection)
+        return folded
     }
 }
 
