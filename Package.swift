@@ -77,6 +77,7 @@ let package = Package(
                 .embedInCode("0012_kpi_views.sql"),
                 .embedInCode("0013_alerts.sql"),
                 .embedInCode("0014_repeats.sql"),
+                .embedInCode("0015_closed_alerts_and_retries.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

@@ -64,11 +64,12 @@ private func fold(_ configuration: Configuration, _ logger: Logger) throws {
     let retention = RollupRetention(
         Dictionary(uniqueKeysWithValues: retentions.map { ($0.grain, configuration[$0.setting]) })
             .compactMapValues(\.self), metrics: metrics)
+    let alerts = AlertOptions.retention(configuration, metrics: metrics)
     let upkeep = PeriodicService(
         "upkeep", every: .seconds(1),
         database: try DatabaseOptions.configuration(configuration, applicationName: "kpi-service upkeep"),
         logger: logger, complaint: "the upkeep of the KPI tables failed; trying again"
-    ) { UpkeepWork(retention, metrics: metrics) }
+    ) { UpkeepWork(retention, alerts: alerts, metrics: metrics) }
     try ServiceGroup(
         AlertOptions.services(configuration, metrics: metrics, logger: logger) + [upkeep, reader],
         monitoringOn: configuration[monitoring], metrics: metrics, health: readerMetrics.health,

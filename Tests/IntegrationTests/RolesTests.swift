@@ -55,6 +55,7 @@ import Testing
                 "SELECT FROM trade_data_finhub", "INSERT INTO trade_rollup_1s (symbol) VALUES ('A')",
                 "SELECT FROM trade_rollup_1s", "SELECT FROM threshold", "SELECT cause FROM feed_event",
                 "SELECT fold_ingest_batches(1)", "DELETE FROM latency_rollup_1m",
+                "SELECT delete_closed_alerts('9999-12-31', 1, false)",
                 "SELECT FROM alert", "SELECT FROM reader_position", "UPDATE alert_evaluation SET evaluated_at = NULL",
                 "INSERT INTO offset_ledger VALUES ('kpi-service', 1, 1, 1, 0, 1)",
                 "INSERT INTO source_position VALUES ('kpi-service', 1, 0, 'two', 1)",

@@ -25,7 +25,7 @@ import TradeModel
                 logger: Logger(label: "tests") { [self] line in lines.withLock { $0.append(line) } },
                 complaint: "trying again"
             ) { [self] in
-                UpkeepWork(retention, metrics: metrics) { Timestamp(milliseconds: 19_923 * 86_400_000) }
+                UpkeepWork(retention, alerts: nil, metrics: metrics) { Timestamp(milliseconds: 19_923 * 86_400_000) }
             }
             worker.withLock { [shutdown] in $0 = Worker { try service.run(until: shutdown) } }
         }

@@ -14,7 +14,18 @@ enum AlertOptions {
         help: "The time between two evaluations of the alerts' rules, by one of all members.",
         rule: { 100...60_000 ~= $0 ? nil : "must be from 100 to 60000" })
 
-    static let all: [any AnySetting] = [topic, interval, MarketOptions.hoursFile]
+    static let retention = Setting<Retention?>(
+        "retain-alerts", default: "90d",
+        help: "How long closed alerts are kept, by the day of their closing; off keeps them for ever.")
+
+    static let all: [any AnySetting] = [topic, interval, retention, MarketOptions.hoursFile]
+
+    /// Deletes closed alerts whose time is over; nil when they are kept for ever.
+    static func retention(_ configuration: Configuration, metrics: MetricsRegistry) -> AlertRetention? {
+        configuration[retention].map {
+            AlertRetention($0, isPublishing: configuration[topic] != nil, metrics: metrics)
+        }
+    }
 
     /// The services that evaluate rules and publish alerts; they stop no program.
     static func services(

@@ -47,26 +47,34 @@ struct RollupRetention: Sendable {
     private func delete(
         from table: String, before day: Int, _ limit: Int, _ connection: inout PostgresConnection
     ) throws(PostgresError) -> Int {
-        try connection.begin(limits: .upkeep)
+        // A row into which a late trade is being merged is left for the next time.
+        // The days are written down, so that nobody misses what is gone.
+        try connection.deleteAlone(
+            """
+            WITH deleted AS (
+                DELETE FROM \(table) WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM \(table) WHERE window_start < timestamptz 'epoch' + $1::int * interval '24 hours'
+                    ORDER BY window_start LIMIT $2 FOR UPDATE SKIP LOCKED))
+                RETURNING (window_start AT TIME ZONE 'UTC')::date AS day
+            ), forgotten AS (
+                INSERT INTO forgotten_day SELECT DISTINCT '\(table)', day FROM deleted ON CONFLICT DO NOTHING
+            )
+            SELECT count(*) FROM deleted
+            """, before: day, atMost: limit)
+    }
+}
+
+extension PostgresConnection {
+    /// Deletes rows in a transaction of its own, unless another instance is at the upkeep.
+    /// - Parameter sql: deletes what is of days before `$1`, so many rows as `$2` says at most, and answers how many.
+    mutating func deleteAlone(_ sql: String, before day: Int, atMost limit: Int) throws(PostgresError) -> Int {
+        try begin(limits: .upkeep)
         var deleted = 0
-        if try connection.query("SELECT kpi_upkeep()").bool(0, 0) == true {
-            // A row into which a late trade is being merged is left for the next time.
-            // The days are written down, so that nobody misses what is gone.
-            let count = try connection.query(
-                """
-                WITH deleted AS (
-                    DELETE FROM \(table) WHERE ctid = ANY (ARRAY(
-                        SELECT ctid FROM \(table) WHERE window_start < timestamptz 'epoch' + $1::int * interval '24 hours'
-                        ORDER BY window_start LIMIT $2 FOR UPDATE SKIP LOCKED))
-                    RETURNING (window_start AT TIME ZONE 'UTC')::date AS day
-                ), forgotten AS (
-                    INSERT INTO forgotten_day SELECT DISTINCT '\(table)', day FROM deleted ON CONFLICT DO NOTHING
-                )
-                SELECT count(*) FROM deleted
-                """, parameters: [.integer(Int64(day)), .integer(Int64(limit))])
+        if try query("SELECT kpi_upkeep()").bool(0, 0) == true {
+            let count = try query(sql, parameters: [.integer(Int64(day)), .integer(Int64(limit))])
             deleted = Int(count.int64(0, 0) ?? 0)
         }
-        try connection.commit()
+        try commit()
         return deleted
     }
 }

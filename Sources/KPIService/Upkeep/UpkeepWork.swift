@@ -3,7 +3,8 @@ import Postgres
 import ServiceKit
 import TradeModel
 
-/// What is to be done for the KPI tables beside the trades: latencies are merged, and rollups deleted whose time is over.
+/// What is to be done for the KPI tables beside the trades: latencies are merged, and rollups and alerts deleted whose time
+/// is over.
 ///
 /// Every instance does it; a lock in the database lets one work at a time. Nothing of it holds up the trades.
 final class UpkeepWork: PeriodicWork {
@@ -11,16 +12,21 @@ final class UpkeepWork: PeriodicWork {
     private static let retentionInterval = Duration.seconds(60)
 
     private let retention: RollupRetention
+    private let alerts: AlertRetention?
     private let now: @Sendable () -> Timestamp
     private let folded: Counter
     private let lastSuccess: Gauge
     private var nextRetention = ContinuousClock.now
 
-    /// - Parameter now: the clock whose days count.
+    /// - Parameters:
+    ///   - alerts: how long closed alerts are kept; nil means for ever.
+    ///   - now: the clock whose days count.
     init(
-        _ retention: RollupRetention, metrics: MetricsRegistry, now: @escaping @Sendable () -> Timestamp = { .now() }
+        _ retention: RollupRetention, alerts: AlertRetention?, metrics: MetricsRegistry,
+        now: @escaping @Sendable () -> Timestamp = { .now() }
     ) {
         self.retention = retention
+        self.alerts = alerts
         self.now = now
         folded = metrics.counter(
             "latency_batches_total", "Batches of ingest_batch that this process merged into the latency rollups")
@@ -33,7 +39,10 @@ final class UpkeepWork: PeriodicWork {
         folded.increment(by: Int64(batches))
         var isBehind = batches == LatencyFold.batchesAtOnce
         if ContinuousClock.now >= nextRetention {
-            if try retention.run(today: Int(now().microseconds / 86_400_000_000), &connection) {
+            let today = Int(now().microseconds / 86_400_000_000)
+            let hasMoreRollups = try retention.run(today: today, &connection)
+            let hasMoreAlerts = try alerts?.run(today: today, &connection) ?? false
+            if hasMoreRollups || hasMoreAlerts {
                 isBehind = true
             } else {
                 nextRetention = .now + Self.retentionInterval
