@@ -8,6 +8,8 @@ struct IngestBatches {
     /// What became of a record.
     enum Fate {
         case stored(Moments)
+        /// Stored, and rejected before: sent again by hand, so the time that it took says nothing of the way.
+        case retried
         case rejected
         /// Stored before, and skipped.
         case resent
@@ -26,11 +28,12 @@ struct IngestBatches {
         let origin: Int64
         var firstOffset: Int64 = 0
         var nextOffset: Int64 = 0
+        var retried = 0
         var rejected = 0
         var resent = 0
         var stored: [Moments] = []
 
-        var isEmpty: Bool { stored.count + rejected + resent == 0 }
+        var isEmpty: Bool { stored.count + retried + rejected + resent == 0 }
     }
 
     /// One for each partition that ever came; they keep their memory.
@@ -48,6 +51,7 @@ struct IngestBatches {
         parts[current].nextOffset = offset + 1
         switch fate {
         case .stored(let moments): parts[current].stored.append(moments)
+        case .retried: parts[current].retried += 1
         case .rejected: parts[current].rejected += 1
         case .resent: parts[current].resent += 1
         }
@@ -65,6 +69,7 @@ struct IngestBatches {
     /// Forgets everything, and keeps the memory.
     mutating func reset() {
         for place in parts.indices {
+            parts[place].retried = 0
             parts[place].rejected = 0
             parts[place].resent = 0
             parts[place].stored.removeAll(keepingCapacity: true)
@@ -99,8 +104,8 @@ struct IngestBatches {
     private static let hops = ["feed_to_kafka", "kafka_to_consumer", "consumer_to_db", "feed_to_db"]
 
     private static let insert =
-        "INSERT INTO ingest_batch (log_id, kafka_partition, first_offset, next_offset, committed_at, row_count, rejected, "
-        + "resent"
+        "INSERT INTO ingest_batch (log_id, kafka_partition, first_offset, next_offset, committed_at, row_count, retried, "
+        + "rejected, resent"
         + hops.flatMap { hop in ["negative", "sum", "min", "max", "buckets", "counts"].map { ", \(hop)_\($0)" } }
         .joined()
         + ") VALUES\n"
@@ -117,7 +122,7 @@ extension ByteWriter {
         write(", '")
         write(toDB)
         write("'")
-        for number in [part.stored.count, part.rejected, part.resent] { writeNext(Int64(number)) }
+        for number in [part.stored.count, part.retried, part.rejected, part.resent] { writeNext(Int64(number)) }
         for histogram in histograms {
             for number in [histogram.negativeCount, histogram.sum] { writeNext(number) }
             for number in [histogram.minimum, histogram.maximum] {

@@ -37,7 +37,8 @@ final class TradeBatch: TransactionalBatch {
             }
             let moments = IngestBatches.Moments(trade: parsed.trade.time, toKafka: parsed.toKafka, toConsumer: .now())
             try trades.append(parsed, conditionsFrom: bytes, toConsumer: moments.toConsumer, record, id: id)
-            ingested.note(.stored(moments), id: id, offset: record.offset)
+            ingested.note(
+                parsed.source == TradeRecord.retrySource ? .retried : .stored(moments), id: id, offset: record.offset)
         } catch {
             ingested.note(.rejected, id: id, offset: record.offset)
             rejected.append(record, id: id, error)

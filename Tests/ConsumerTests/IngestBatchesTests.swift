@@ -77,6 +77,30 @@ import TradeModel
                 """) == [["6"]])
     }
 
+    @Test func `trades that had been rejected are told apart, and how long they took is not`() async throws {
+        let database = try await TestDatabase()
+        var random = SplitMix64(seed: 4)
+        let trades = Self.trades(1..<7, &random)
+        let again = trades.map { $0.replacing(#""src":"tests""#, with: #""src":"retry""#) }
+        // The last transaction has nothing else, and a record that was stored before.
+        try Self.store(
+            [trades[0], again[1], again[2], trades[3], again[4], again[4]]
+                + [again[2], "nonsense", again[2], again[5], again[4], again[5]], each: 6, in: database)
+        #expect(
+            try database.rows(
+                """
+                SELECT kafka_partition, first_offset, row_count, retried, rejected, resent,
+                    coalesce((SELECT sum(n) FROM unnest(feed_to_db_counts) AS n), 0) + feed_to_db_negative
+                FROM ingest_batch ORDER BY first_offset
+                """) == [
+                    ["3", "0", "1", "2", "0", "0", "1"], ["4", "1", "1", "2", "0", "0", "1"],
+                    ["3", "6", "0", "0", "0", "3", "0"], ["4", "7", "0", "1", "1", "1", "0"],
+                ])
+        #expect(try database.value("SELECT count(*) FROM trade_data_finhub WHERE source = 'retry'") == "5")
+        #expect(
+            try database.value("SELECT sum(trades + negative) FROM exact_process_time('-infinity', 'infinity')") == "8")
+    }
+
     @Test func `a transaction of rejections alone is told too, and one of nothing is not`() async throws {
         let database = try await TestDatabase()
         try Self.store(["nonsense", "more"], each: 2, in: database)

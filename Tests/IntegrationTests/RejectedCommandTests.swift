@@ -149,6 +149,14 @@ import Testing
             }
             try await reader.stop()
         }
+        // They are accounted for, and in no figure of how long trades take.
+        let batches = "SELECT sum(row_count), sum(retried), sum(resent), sum(cardinality(feed_to_db_counts))"
+        #expect(try database.rows("\(batches) FROM ingest_batch") == [["0", "252", "2", "0"]])
+        #expect(try database.rows("SELECT * FROM exact_process_time('-infinity', 'infinity')").isEmpty)
+        #expect(try database.value("SELECT count(*) FROM latency_rollup") == "0")
+        let verified = try await RunningProgram.run(
+            "kpi-service", ["verify", "--to", "9999-12-31"], ["DATABASE_URL": database.url])
+        #expect(verified.status == .exited(0), "\(verified)")
     }
 
     @Test func `runs at the same time send each record under one number`() async throws {
@@ -198,6 +206,7 @@ import Testing
                 == before)
         #expect(try database.rollupDifferences() == [])
         #expect(try await broker.recordCount() == 3)
+        #expect(try database.rows("SELECT * FROM exact_process_time('-infinity', 'infinity')").isEmpty)
     }
 
     @Test func `without Kafka a retry changes nothing`() async throws {

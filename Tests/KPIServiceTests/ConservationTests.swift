@@ -94,6 +94,21 @@ import TradeModel
         #expect(told.sorted() == lines.sorted())
     }
 
+    @Test(arguments: [
+        // Stored in its place: only the database had refused it.
+        """
+        UPDATE ingest_batch SET row_count = 0, rejected = 1 WHERE first_offset = 4;
+        UPDATE trade_data_finhub SET to_consumer = to_db WHERE sequence = 4
+        """,
+        // Through the topic, beside a batch that tells of nothing else.
+        "UPDATE ingest_batch SET row_count = 0, retried = 1 WHERE first_offset = 4",
+    ])
+    func `what 'rejected retry' gave back is no difference`(_ sql: String) async throws {
+        let tables = try await Self.tables()
+        try tables.database.execute(sql)
+        #expect(try tables.verify().lines == [])
+    }
+
     /// None of these loses a trade.
     @Test(arguments: [
         // Dropped at the producer, as it says.

@@ -26,7 +26,7 @@ struct IngestedBatch {
         let count = random.oneIn(8) ? 0 : random.below(1 << random.below(8))
         if count == 0 { rejected += 1 }
         ages = (0..<count).map { _ in
-            let toConsumer = Int64(random.below(1 << (4 + random.below(16))))
+            let toConsumer = 1 + Int64(random.below(1 << (4 + random.below(16))))
             let toKafka = toConsumer + Int64(random.below(1 << (4 + random.below(20)))) - (random.oneIn(9) ? 900 : 0)
             // The feed's clock is coarser, and may be ahead.
             let trade = toKafka + Int64(random.below(1 << (8 + random.below(22)))) - (random.oneIn(9) ? 90_000 : 0)

@@ -18,7 +18,7 @@ extension Check {
             expected: "SELECT source, sequence, 1::bigint AS rows FROM found_row")
     }
 
-    /// consumed = written + rejected + resent: each batch has told all its records, and goes on where the one before ended, or
+    /// consumed = written + retried + rejected + resent: each batch has told all its records, and goes on where the one before ended, or
     /// behind what is told to be lost or skipped.
     private static func consumed(_ range: HourRange) -> Check {
         let batches = """
@@ -33,7 +33,7 @@ extension Check {
                     first_offset - coalesce(end_before, first_offset) AS left_out FROM (\(batches)) AS batch
                 """,
             expected: """
-                SELECT log_id, kafka_partition, first_offset, row_count::bigint + rejected + resent AS records,
+                SELECT log_id, kafka_partition, first_offset, row_count::bigint + retried + rejected + resent AS records,
                     CASE WHEN EXISTS (SELECT FROM feed_event
                         WHERE id >> 40 = (batch.log_id::bigint << 11) | batch.kafka_partition
                             AND kind IN ('records_lost', 'records_skipped')
@@ -57,9 +57,10 @@ extension Check {
                 GROUP BY 1, 2, 3
                 """,
             expected: """
-                SELECT log_id, kafka_partition, \(minute) AS minute, sum(row_count)::bigint AS trades FROM ingest_batch
+                SELECT log_id, kafka_partition, \(minute) AS minute, sum(row_count + retried)::bigint AS trades
+                FROM ingest_batch
                 WHERE \(range.contains("committed_at")) AND \(RollupSQL.isKept("committed_at", in: "ingest_batch"))
-                GROUP BY 1, 2, 3 HAVING sum(row_count) > 0
+                GROUP BY 1, 2, 3 HAVING sum(row_count + retried) > 0
                 """,
             when: (noneIsForgotten, "retention has taken trades, which may have been stored at any time"))
     }
