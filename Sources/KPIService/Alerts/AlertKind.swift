@@ -60,8 +60,8 @@ enum AlertKind: String, CaseIterable, Sendable {
             SELECT symbol, silence::numeric / patience, silence_since_opening::numeric / patience
             FROM rule JOIN known ON patience > 0 AND age <= span AND (symbols IS NULL OR symbol_fits(symbol, symbols))
             """
-        case .processTimeP50: Self.processTime(quantile: "0.50")
-        case .processTimeP95: Self.processTime(quantile: "0.95")
+        case .processTimeP50: Self.processTime("p50")
+        case .processTimeP95: Self.processTime("p95")
         case .consumerLag: Self.lag(of: "consumer")
         case .kpiLag: Self.lag(of: "kpi-service")
         case .rejected:
@@ -81,16 +81,15 @@ enum AlertKind: String, CaseIterable, Sendable {
         SELECT symbol, trades FROM trade_rollup_1s WHERE window_start >= $5::timestamptz AND window_start < $2::timestamptz
         """
 
-    private static func processTime(quantile: String) -> String {
+    private static func processTime(_ quantile: String) -> String {
         """
-        SELECT NULL, seconds, seconds FROM (
-            SELECT min(value) FILTER (WHERE passed >= total * \(quantile)) / 1e6 AS seconds FROM (
-                SELECT latency_bucket(bucket) AS value, sum(count) OVER (ORDER BY bucket) AS passed,
-                    sum(count) OVER () AS total
-                FROM (SELECT bucket, sum(count) AS count
-                    FROM ingest_batch
-                        CROSS JOIN LATERAL unnest(feed_to_db_buckets, feed_to_db_counts) AS each (bucket, count)
-                    WHERE committed_at >= $3::timestamptz GROUP BY 1) AS merged) AS ranked) AS quantile
+        SELECT NULL, \(quantile), \(quantile) FROM (
+            SELECT sum(count)::bigint AS trades, array_agg(bucket) AS buckets, array_agg(count) AS counts
+            FROM (SELECT bucket, sum(count) AS count
+                FROM ingest_batch
+                    CROSS JOIN LATERAL unnest(feed_to_db_buckets, feed_to_db_counts) AS each (bucket, count)
+                WHERE committed_at >= $3::timestamptz GROUP BY 1) AS bucket) AS merged
+        CROSS JOIN LATERAL latency_quantiles(trades, buckets, counts, NULL, NULL)
         """
     }
 

@@ -4,36 +4,32 @@ extension Check {
     /// All that is compared, in the order in which it is told.
     static func all(_ range: HourRange, repeats: RepeatRule) -> [Check] {
         conservation(range) + Grain.allCases.map { rollups($0, range, repeats) } + views(range, repeats)
-            + Grain.allCases.map { candles($0, range, repeats) } + latencies(range)
+            + latencies(range)
     }
 
-    /// The candles against the trades.
-    private static func candles(_ grain: Grain, _ range: HourRange, _ repeats: RepeatRule) -> Check {
-        let columns = "symbol, window_start, open, high, low, close, volume, trades"
-        return Check(
-            "candle_\(grain.rawValue)", key: "symbol, window_start",
-            found: """
-                SELECT \(columns), vwap, average_price, spread_percent FROM candle_\(grain.rawValue)
-                WHERE \(range.contains("window_start")) AND \(RollupSQL.isKept("window_start", grain))
-                """,
-            expected: """
-                SELECT \(columns), notional / nullif(volume, 0) AS vwap, price_sum / trades AS average_price,
-                    (high - low) / low * 100 AS spread_percent
-                FROM (SELECT \(RollupSQL.rollups(grain)) FROM \(trades(grain, range, repeats)) GROUP BY 1, 2) AS made
-                """)
-    }
-
-    /// A rollup table against the trades; what is of days that retention has taken is left out.
+    /// A rollup table, and its candles as one more column, against the trades, of which both are made at once. What is of days
+    /// that retention has taken is left out.
     private static func rollups(_ grain: Grain, _ range: HourRange, _ repeats: RepeatRule) -> Check {
         let table = RollupSQL.table(grain)
+        let view = "candle_\(grain.rawValue)"
+        let isMeant = "\(range.contains("window_start")) AND \(RollupSQL.isKept("window_start", grain))"
+        func candle(_ figures: String) -> String {
+            "ROW (open, high, low, close, volume, trades, \(figures))::text AS \(view)"
+        }
         return Check(
             table, key: "symbol, window_start",
             found: """
-                SELECT \(RollupSQL.columns) FROM \(table)
-                WHERE \(range.contains("window_start")) AND \(RollupSQL.isKept("window_start", grain))
+                SELECT \(RollupSQL.columns), \(view)
+                FROM (SELECT * FROM \(table) WHERE \(isMeant)) AS kept FULL JOIN (
+                    SELECT symbol, window_start, \(candle("vwap, average_price, spread_percent")) FROM \(view) WHERE \(isMeant)
+                ) AS candle USING (symbol, window_start)
                 """,
             expected: """
-                SELECT \(RollupSQL.rollups(grain)), min(rule) AS repeats FROM \(trades(grain, range, repeats)) GROUP BY 1, 2
+                SELECT \(RollupSQL.columns),
+                    \(candle("notional / nullif(volume, 0), price_sum / trades, (high - low) / low * 100"))
+                FROM (
+                    SELECT \(RollupSQL.rollups(grain)), min(rule) AS repeats FROM \(trades(grain, range, repeats)) GROUP BY 1, 2
+                ) AS made
                 """)
     }
 
