@@ -86,6 +86,20 @@ import TradeModel
         }
     }
 
+    @Test(arguments: [(AlertKind.processTimeP50, "0.000003"), (.processTimeP95, "0.0001")])
+    func `a quantile is of all batches of the stretch`(_ kind: AlertKind, _ seconds: String) async throws {
+        try await TestDatabase.run { database in
+            let rehearsal = try AlertRehearsal(database, rule: "kind = '\(kind.rawValue)', value = 0")
+            // As many trades each, in any order; these are 3 and 100 microseconds.
+            for bucket in [3, 3, 3, 100, 3, 3, 3, 3, 3, 3] { try rehearsal.batch(at: rehearsal.now, bucket: bucket) }
+            var connection = try database.connect()
+            let rule = try AlertRule.enabled(&connection)[0]
+            let readings = try AlertMeasures(now: rehearsal.now, until: nil, log: nil, symbols: [])
+                .read(rule, kind, &connection)
+            #expect(readings[""]?.value == seconds)
+        }
+    }
+
     @Test(arguments: 1...5 as ClosedRange<UInt64>)
     func `a rate over seconds and minutes equals that over seconds alone`(seed: UInt64) async throws {
         try await TestDatabase.run { database in
