@@ -100,7 +100,7 @@ enum VerificationError: Error, CustomStringConvertible {
         case .consumerIsBehind(let place):
             "\(place): the rollups have what the raw table has not yet. Start the consumer, or wait until it has caught up"
         case .differences(let count):
-            "\(count) differences; 'kpi-service rebuild' makes rollups anew from the trades"
+            "\(count) differences; 'kpi-service rebuild' makes rollups anew from the trades, docs/verification.md tells of the rest"
         }
     }
 }
