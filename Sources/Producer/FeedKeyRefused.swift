@@ -1,4 +1,3 @@
-import Glibc
 import ServiceKit
 
 /// The feed has refused the API key, and the user wants the program to end then.
@@ -24,7 +23,7 @@ func exitingOnRefusedKey(
             try command(configuration, logger)
         } catch let error as FeedKeyRefused {
             logger.critical("stopped by an error", ["error": "\(error)"])
-            exit(FeedKeyRefused.exitStatus)
+            endProcess(FeedKeyRefused.exitStatus)
         }
     }
 }

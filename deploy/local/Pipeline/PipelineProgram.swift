@@ -65,4 +65,6 @@ private func runPipeline(_ configuration: Configuration, _ logger: Logger) throw
         FileHandle.standardError.write(Data("\(logger.label): \(error)\n".utf8))
         exit(1)
     }
+    // Not as other programs end: what is registered for the end removes directories.
+    exit(0)
 }

@@ -75,13 +75,13 @@ package struct Program: Sendable {
                     try command.run(configuration, logger)
                 } catch let error where !(error is ConfigurationError) {
                     logger.critical("stopped by an error", ["error": "\(error)"])
-                    exit(1)
+                    endProcess(1)
                 }
             }
-            exit(0)
+            endProcess(0)
         } catch {
             writeToStandardError("\(name): \(error)\nSee '\(asked) --help'.\n")
-            exit(2)
+            endProcess(2)
         }
     }
 
