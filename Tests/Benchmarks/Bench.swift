@@ -10,12 +10,13 @@ struct Bench {
     func run() async throws {
         let machine = Machine()
         print("machine   \(machine)")
-        print("workload  \(options.trades) trades a run, \(options.runs) runs of each stage and of its limit, in turn")
-        let workload = Workload(trades: options.trades)
+        let workload = Workload(trades: options.trades, symbols: options.symbols)
+        print("workload  \(options.trades) trades a run, of \(workload.symbols.count) symbols")
+        print("runs      \(options.runs) of each stage and of its limit, in turn")
         let broker = try await Broker.start()
         print("broker    \(broker.summary)")
-        let database = try await Database.start()
-        print("database  a private PostgreSQL, fsync on, autovacuum off, all else by default")
+        let database = try await Database.start(flushDelay: options.flushDelay)
+        print("database  \(database.summary)")
         let filled = FilledTopic(workload, broker)
         let stages: [any Stage] = [
             FrameToTrade(workload: workload),
@@ -24,10 +25,11 @@ struct Bench {
             TopicToRollups(workload: workload, filled: filled, database: database),
         ]
         let latency = TradeToCommit(workload: workload, broker: broker, database: database)
-        try checkNames(stages.map(\.name) + [TradeToCommit.name])
+        try checkNames(stages.map(\.name) + [TradeToCommit.name, TradeToKPI.name])
         var report = Report()
         for stage in stages where isChosen(stage.name) { report.add(try await measure(stage, broker)) }
         if isChosen(TradeToCommit.name) { report.add(try await measure(latency)) }
+        if isChosen(TradeToKPI.name) { report.add(try await measureFreshness(broker, database)) }
         print("\n\(report.tables)")
         try report.write(to: ".local/bench.json")
     }
@@ -51,6 +53,18 @@ struct Bench {
         }
         return StageResult(
             stage.name, measurements, limits: limits, trades: options.trades, broker: broker.name)
+    }
+
+    private func measureFreshness(_ broker: Broker, _ database: Database) async throws -> FreshnessResult {
+        print("\n\(TradeToKPI.name)")
+        let stage = TradeToKPI(trades: options.trades, broker: broker, database: database)
+        var runs: [TradeToKPI.Freshness] = []
+        for _ in 0..<options.runs {
+            runs.append(try await stage.measure())
+            let times = [runs.last!.p50, runs.last!.p99].map { Report.number($0, places: 1) }
+            print("  p50 \(times[0]) ms, p99 \(times[1]) ms")
+        }
+        return FreshnessResult(runs, broker: broker.name)
     }
 
     private func measure(_ stage: TradeToCommit) async throws -> LatencyResult {

@@ -15,16 +15,23 @@ final class Database {
     private var connection: PostgresConnection
 
     /// Starts the server and brings its schema.
-    static func start() async throws -> Database {
+    /// - Parameter flushDelay: how much longer each flush of the log takes, in microseconds.
+    static func start(flushDelay: Int) async throws -> Database {
         // Vacuuming in the middle of some runs would only add noise. The moments of commits are what latency is made of.
-        let server = try PostgresServer(
-            durability: .durable, settings: ["autovacuum": "off", "track_commit_timestamp": "on"])
+        var settings = ["autovacuum": "off", "track_commit_timestamp": "on"]
+        if flushDelay > 0 { settings.merge(["commit_delay": "\(flushDelay)", "commit_siblings": "0"]) { $1 } }
+        let server = try PostgresServer(durability: .durable, settings: settings)
         try await server.start()
-        return try Database(server)
+        return try Database(server, flushDelay: flushDelay)
     }
 
-    private init(_ server: PostgresServer) throws {
+    /// What people have to know of it.
+    let summary: String
+
+    private init(_ server: PostgresServer, flushDelay: Int) throws {
         self.server = server
+        let delay = flushDelay > 0 ? "each flush \(flushDelay) µs longer, " : ""
+        summary = "a private PostgreSQL, fsync on, autovacuum off, \(delay)all else by default"
         directory = try TemporaryDirectory(prefix: "tickstream-bench")
         connectionString = server.connectionString()
         connection = try PostgresConnection(PostgresConfiguration(connectionString, applicationName: "bench"))
@@ -56,6 +63,20 @@ final class Database {
             SELECT sum(next_offset) FROM offset_ledger JOIN topic_log USING (log_id) WHERE reader = $1 AND topic <> $2
             """, parameters: [.text(reader), .text(Topic.events)])
         return row.int64(0, 0).map { Int($0) }
+    }
+
+    /// How far a reader has come in each partition of the trades.
+    func positions(of reader: String, partitions: Int) throws -> [Int64] {
+        let rows = try connection.query(
+            """
+            SELECT partition, next_offset FROM offset_ledger JOIN topic_log USING (log_id) WHERE reader = $1 AND topic <> $2
+            """, parameters: [.text(reader), .text(Topic.events)])
+        var positions = [Int64](repeating: 0, count: partitions)
+        for row in 0..<rows.rowCount {
+            guard let partition = rows.int64(row, 0), let position = rows.int64(row, 1) else { continue }
+            positions[Int(partition)] = position
+        }
+        return positions
     }
 
     /// Fails unless the query answers the number.

@@ -64,13 +64,14 @@ struct Watch {
     }
 
     /// Takes a reading; when the goal is not reached, waits a moment.
-    mutating func goesOn(_ count: Int) throws -> Bool {
+    /// - Parameter pause: in microseconds.
+    mutating func goesOn(_ count: Int, pause: UInt32 = 20_000) throws -> Bool {
         if count >= goal { return false }
         if count > last { (last, lastProgress) = (count, .now) }
         guard ContinuousClock.now - lastProgress < .seconds(60) else {
             throw BenchError("nothing moves: \(count) of \(goal) trades are through")
         }
-        usleep(20_000)
+        usleep(pause)
         return true
     }
 }

@@ -1,7 +1,7 @@
 import TestSupport
 import TradeModel
 
-/// A seeded market of 50 instruments, as many as a feed's free plan has: the same trades in every run.
+/// A seeded market of 50 instruments, as many as a feed's free plan has, or of more: the same trades in every run.
 ///
 /// Shares, coins and currencies with the digits that such feeds send; some instruments trade often and most seldom;
 /// 5,000 trades a second of the market's own time.
@@ -24,9 +24,15 @@ struct Market {
         var price: Int
     }
 
-    init(seed: UInt64) {
+    init(seed: UInt64, symbols: Int) {
         random = SplitMix64(seed: seed)
         instruments = Self.instruments(&random)
+        for number in instruments.count..<max(symbols, instruments.count) {
+            instruments.append(
+                Instrument(
+                    symbol: "SHARE\(number)", conditions: "[\"1\"]", places: 2, volumePlaces: 0, largestVolume: 500,
+                    price: 5_000 + random.below(60_000)))
+        }
         var sum = 0
         cumulativeWeights = instruments.indices.map { rank in
             sum += 10_000 / (rank + 1)

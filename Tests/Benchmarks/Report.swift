@@ -4,13 +4,15 @@ import Foundation
 struct Report {
     private var rates: [StageResult] = []
     private var latencies: [LatencyResult] = []
+    private var freshness: [FreshnessResult] = []
 
     mutating func add(_ result: StageResult) { rates.append(result) }
     mutating func add(_ result: LatencyResult) { latencies.append(result) }
+    mutating func add(_ result: FreshnessResult) { freshness.append(result) }
 
-    /// What goes through in a second, and how long a trade takes: each in a table of its own.
+    /// What goes through in a second, how long a trade takes to its commit, and to its KPI: each in a table of its own.
     var tables: String {
-        [rateTable, latencyTable].filter { $0.count > 1 }.map(Self.aligned).joined(separator: "\n\n")
+        [rateTable, latencyTable, freshnessTable].filter { $0.count > 1 }.map(Self.aligned).joined(separator: "\n\n")
     }
 
     private var rateTable: [[String]] {
@@ -38,6 +40,16 @@ struct Report {
             }
     }
 
+    private var freshnessTable: [[String]] {
+        [["stage", "p50 ms", "p95 ms", "p99 ms", "RSS MB", "spread", "runs", "broker"]]
+            + freshness.map { result in
+                [result.stage] + [result.p50, result.p95, result.p99].map { Self.number($0, places: 1) } + [
+                    Self.number(result.peakRSSMegabytes, places: 0), Self.percent(result.spread), "\(result.runs)",
+                    result.broker,
+                ]
+            }
+    }
+
     private static func aligned(_ rows: [[String]]) -> String {
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max()! }
         return rows.map { row in
@@ -54,12 +66,13 @@ struct Report {
         let file = URL(fileURLWithPath: path)
         try FileManager.default.createDirectory(
             at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try encoder.encode(File(rates: rates, latencies: latencies)).write(to: file)
+        try encoder.encode(File(rates: rates, latencies: latencies, freshness: freshness)).write(to: file)
     }
 
     private struct File: Encodable {
         let rates: [StageResult]
         let latencies: [LatencyResult]
+        let freshness: [FreshnessResult]
     }
 
     /// Trades a second in thousands or millions.

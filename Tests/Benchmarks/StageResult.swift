@@ -79,6 +79,39 @@ struct LatencyResult: Encodable {
     }
 }
 
+/// How long trades took until they were seen, in milliseconds, and the program's memory: medians of the runs.
+struct FreshnessResult: Encodable {
+    let stage: String
+    let p50: Double
+    let p95: Double
+    let p99: Double
+    let peakRSSMegabytes: Double
+    let runs: Int
+    /// Between the least and the greatest p99, as a share of the median.
+    let spread: Double
+    let broker: String
+
+    enum CodingKeys: String, CodingKey {
+        case stage, runs, spread, broker
+        case p50 = "p50_ms"
+        case p95 = "p95_ms"
+        case p99 = "p99_ms"
+        case peakRSSMegabytes = "peak_rss_mb"
+    }
+
+    @MainActor
+    init(_ runs: [TradeToKPI.Freshness], broker: String) {
+        stage = TradeToKPI.name
+        self.broker = broker
+        p50 = runs.map(\.p50).median
+        p95 = runs.map(\.p95).median
+        p99 = runs.map(\.p99).median
+        peakRSSMegabytes = runs.map(\.peakMegabytes).median
+        self.runs = runs.count
+        spread = runs.map(\.p99).spread
+    }
+}
+
 extension [Double] {
     fileprivate var median: Double {
         let sorted = sorted()

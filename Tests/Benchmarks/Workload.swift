@@ -22,9 +22,9 @@ final class Workload: Sendable {
         let valueCount: Int
     }
 
-    init(trades: Int) {
+    init(trades: Int, symbols symbolCount: Int) {
         self.trades = trades
-        var market = Market(seed: 20_260_105)
+        var market = Market(seed: 20_260_105, symbols: symbolCount)
         symbols = market.symbols
         var renderer = Renderer()
         var rest = trades
