@@ -81,6 +81,10 @@ check() {
     fi
 }
 
+for patch in "${patches[@]}"; do
+    patch --dry-run --strip=1 --fuzz=0 --silent <"$patch" >&2 || fail "$patch does not apply to the sources any more"
+done
+
 rm -rf "$root"
 mkdir -p "$tree"
 cp -R Package.swift Sources Tests deploy "$tree/"
@@ -92,8 +96,7 @@ mapfile -t embedded < <(grep -L '^kafka: real' "${patches[@]}")
 [ ${#real[@]} -eq 0 ] || begin baseline "$root/baseline-real" "${real[@]}"
 
 for patch in "${patches[@]}"; do
-    patch --directory="$tree" --strip=1 --fuzz=0 --no-backup-if-mismatch --silent <"$patch" ||
-        fail "$patch does not apply to the sources any more"
+    patch --directory="$tree" --strip=1 --fuzz=0 --no-backup-if-mismatch --silent <"$patch"
     build "$(field program "$patch")" "$(basename "$patch" .patch)"
     patch --directory="$tree" --strip=1 --reverse --no-backup-if-mismatch --silent <"$patch"
     begin mutant "$patch"
