@@ -9,7 +9,7 @@ import TradeModel
 /// Records that are no trades count in no rollup; the consumer stores them in `rejected_trade`.
 final class RollupBatch: TransactionalBatch {
     /// Symbols times seconds that one transaction merges at most.
-    static let maximumRollups = 20_000
+    static let maximumRollups = 4_000
     /// Trades, so that a busy second does not hold back the position for long.
     static let maximumTrades = 500_000
 
