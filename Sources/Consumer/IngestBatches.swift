@@ -76,18 +76,16 @@ struct IngestBatches {
         }
     }
 
-    /// The statement that writes one row a partition; empty when there is nothing to write. It holds numbers alone, and ends
-    /// with a semicolon, so that it can go before another one without a round trip of its own.
+    /// The statement that writes one row a partition; nil when there is nothing to write. It holds numbers alone.
     /// - Parameter toDB: when the rows are handed to the database.
-    mutating func statement(toDB: Timestamp) -> String {
+    mutating func statement(toDB: Timestamp) -> String? {
         var sql = ByteWriter(capacity: 4096)
         for place in parts.indices where !parts[place].isEmpty {
             sql.write(sql.count == 0 ? Self.insert : ",\n")
             measure(parts[place].stored, toDB)
             sql.write(parts[place], toDB, histograms)
         }
-        if sql.count > 0 { sql.write(";\n") }
-        return sql.string
+        return sql.count > 0 ? sql.string : nil
     }
 
     /// Fills the histograms, one a hop.

@@ -54,12 +54,10 @@ final class TradeBatch: TransactionalBatch {
 
     func write(to connection: inout PostgresConnection) throws(PostgresError) {
         let toDB = Timestamp.now()
-        let ingest = ingested.statement(toDB: toDB)
+        if let statement = ingested.statement(toDB: toDB) { connection.executeWithNextStatement(statement) }
         if trades.rowCount > 0 {
             try trades.stamp(microsecondsSince1970: toDB.microseconds)
-            try connection.copyIn(ingest + Self.copyTrades, rows: trades)
-        } else if !ingest.isEmpty {
-            try connection.execute(ingest)
+            try connection.copyIn(Self.copyTrades, rows: trades)
         }
         try rejected.write(to: &connection)
     }

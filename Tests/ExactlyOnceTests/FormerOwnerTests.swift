@@ -20,7 +20,7 @@ import Testing
         let claim = try ledger.claims([0], &connection) { _ in 0 }[0]
         try connection.begin()
         try connection.execute("INSERT INTO stored VALUES (0, 0, \(RowID.of(log: claim.log, partition: 0, offset: 0)))")
-        if hasMoved { try ledger.advance([Advance(claim: claim, from: 0, to: 5)], &connection) }
+        if hasMoved { try ledger.advanceNow([Advance(claim: claim, from: 0, to: 5)], &connection) }
         return connection
     }
 

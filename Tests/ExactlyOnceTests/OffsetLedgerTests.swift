@@ -26,7 +26,7 @@ import Testing
     ) throws {
         try connection.begin()
         try connection.execute("INSERT INTO stored VALUES (1)")
-        try ledger.advance(advances, &connection)
+        try ledger.advanceNow(advances, &connection)
     }
 
     @Test func `the first claim begins at the log's first offset, and later ones where the rows end`() async throws {
@@ -72,6 +72,27 @@ import Testing
             #expect(
                 try database.rows("SELECT partition, next_offset FROM offset_ledger ORDER BY 1")
                     == [["0", "5"], ["1", "0"], ["2", "5"], ["3", "0"]])
+        }
+    }
+
+    @Test func `a COMMIT that brings an advance which is fenced stores nothing`() async throws {
+        try await TestDatabase.run { database in
+            try database.execute("CREATE TABLE stored (n int)")
+            let ledger = Self.ledger()
+            var old = try database.connect()
+            let claims = try ledger.claims([0, 1], &old) { _ in 0 }
+            var new = try database.connect()
+            _ = try ledger.claims([1], &new, firstOffset: Self.unasked)
+
+            try old.begin()
+            try old.execute("INSERT INTO stored VALUES (1)")
+            try ledger.advance(claims.map { Advance(claim: $0, from: 0, to: 5) }, &old)
+            let error = #expect(throws: PostgresError.self) { try old.commit() }
+            #expect(error.flatMap { LedgerError(fencing: $0) } == .fenced(partitions: [1]))
+            #expect(error?.isRetriable == false && error?.isDataError == false && error?.isConnectionLost == false)
+            try old.rollback()
+            #expect(try database.value("SELECT count(*) FROM stored") == "0")
+            #expect(try database.value("SELECT sum(next_offset) FROM offset_ledger") == "0")
         }
     }
 

@@ -82,4 +82,34 @@ import Testing
         #expect(connection.transactionStatus == .idle)
         #expect(try connection.query("SELECT sum(n) FROM t").int64(0, 0) == 4)
     }
+
+    @Test func `a statement that goes with the COMMIT and fails keeps it from being executed`() throws {
+        var connection = try connect()
+        try connection.execute("CREATE TEMP TABLE t (n int)")
+        try connection.begin()
+        try connection.execute("INSERT INTO t VALUES (1)")
+        connection.executeWithNextStatement("INSERT INTO t VALUES (2)")
+        connection.executeWithNextStatement("INSERT INTO t VALUES (1 / 0)")
+        let error = #expect(throws: PostgresError.self) { try connection.commit() }
+        #expect(error?.sqlState == "22012")
+        #expect(connection.transactionStatus == .failed)
+        try connection.rollback()
+        #expect(try connection.query("SELECT count(*) FROM t").int64(0, 0) == 0)
+
+        // Nothing of what failed is left over.
+        try connection.begin()
+        connection.executeWithNextStatement("INSERT INTO t VALUES (3)")
+        try connection.commit()
+        #expect(try connection.query("SELECT sum(n) FROM t").int64(0, 0) == 3)
+    }
+
+    @Test func `a literal is the text that it was made of`() throws {
+        var connection = try connect()
+        for text in ["", "plain", "it's", "back\\slash", "'; DROP TABLE t; --", "$1", "é😀", "line\nbreak"] {
+            let literal = try connection.literal(text)
+            #expect(try connection.query("SELECT \(literal)").string(0, 0) == text)
+        }
+        let error = #expect(throws: PostgresError.self) { try connection.literal("a\0b") }
+        #expect(error?.isDataError == true)
+    }
 }

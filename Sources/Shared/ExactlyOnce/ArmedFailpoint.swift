@@ -49,11 +49,16 @@
         private static let hasFired = Atomic(false)
 
         /// Fires when this point is armed for this topic and number, or a smaller one, and none has fired.
-        /// - Parameter failing: does what needs a connection; false when there is none for it.
-        static func reach(_ point: String, _ topic: String?, _ number: Int64, _ failing: (Action) -> Bool) {
+        /// - Parameters:
+        ///   - arriving: called before anything happens.
+        ///   - failing: does what needs a connection; false when there is none for it.
+        static func reach(
+            _ point: String, _ topic: String?, _ number: Int64, arriving: () -> Void = {}, _ failing: (Action) -> Bool
+        ) {
             guard let armed = current, armed.point == point, armed.topic == topic, number >= armed.number,
                 !hasFired.exchange(true, ordering: .relaxed)
             else { return }
+            arriving()
             say("failpoint \(point) at \(topic == nil ? "number" : "offset") \(number): \(armed.action.rawValue)")
             switch armed.action {
             // To this thread, which then does not go on for a moment; both take the whole process.
@@ -64,11 +69,11 @@
             }
         }
 
-        /// The same where there is a connection for what needs one.
+        /// The same where there is a connection for what needs one. What is to go out with its next statement goes out before.
         static func reach(
             _ point: String, _ topic: String?, _ number: Int64, _ connection: inout PostgresConnection
         ) {
-            reach(point, topic, number) { action in
+            reach(point, topic, number, arriving: { _ = try? connection.execute("") }) { action in
                 switch action {
                 case .cut: connection.cut()
                 case .spoil: _ = try? connection.execute("SELECT 1 / 0")

@@ -1,3 +1,5 @@
+import Postgres
+
 /// Why a reader may not go on.
 package enum LedgerError: Error, Hashable, Sendable {
     /// Another member has claimed some of these partitions, so nothing was stored.
@@ -8,6 +10,14 @@ package enum LedgerError: Error, Hashable, Sendable {
     case tooManyLogs
     /// The partition is beyond what row ids have room for.
     case partitionOutOfRange(Int32)
+}
+
+extension LedgerError {
+    /// What the database says when it fences: that of `OffsetLedger.advance`, and nil of any other error.
+    package init?(fencing error: PostgresError) {
+        guard error.sqlState == "TS001", let partitions = error.detail else { return nil }
+        self = .fenced(partitions: partitions.dropFirst().dropLast().split(separator: ",").compactMap { Int32($0) })
+    }
 }
 
 extension LedgerError: CustomStringConvertible {

@@ -58,65 +58,34 @@ package struct OffsetLedger: Sendable {
         return answer
     }
 
-    /// Moves the positions on, and the sources' marks of those that move, as the last statement of the transaction that
-    /// stored the rows.
-    /// - Throws: `LedgerError.fenced` when any of the partitions has been claimed since; the caller rolls back.
-    package func advance(_ advances: [Advance], _ connection: inout PostgresConnection) throws {
+    /// Has the next statement, which is to be the COMMIT of the transaction that stored the rows, move the positions on
+    /// before, and the sources' marks with them.
+    ///
+    /// Where any of the partitions has been claimed since, that statement fails with what `LedgerError(fencing:)` knows, and
+    /// nothing is stored.
+    package func advance(
+        _ advances: [Advance], _ connection: inout PostgresConnection
+    ) throws(PostgresError) {
         let ordered = advances.sorted { $0.claim.partition < $1.claim.partition }
-        let sources = BinaryArray(of: .text)
-        var partitions: [Int32] = []
-        var sequences: [Int64] = []
-        for advance in ordered {
-            for mark in advance.marks {
-                partitions.append(advance.claim.partition)
-                mark.source.withBytes { sources.elements.bytes($0) }
-                sequences.append(mark.sequence)
-            }
-        }
-        // Positions are locked in the order in which claims lock them, and marks behind their positions: so nobody waits
-        // in a circle.
-        let result = try connection.query(
-            """
-            WITH mine AS (
-                SELECT ledger.log_id, ledger.partition, batch.next, batch.anchor
-                FROM unnest($2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $10::bigint[])
-                    AS batch (log_id, partition, epoch, first, next, anchor)
-                JOIN offset_ledger AS ledger ON ledger.reader = $1 AND ledger.log_id = batch.log_id
-                    AND ledger.partition = batch.partition
-                    AND ledger.epoch = batch.epoch AND ledger.next_offset = batch.first
-                ORDER BY ledger.partition
-                FOR NO KEY UPDATE OF ledger
-            ), moved AS (
-                UPDATE offset_ledger AS ledger
-                SET next_offset = mine.next, anchor = mine.anchor, updated_at = clock_timestamp()
-                FROM mine
-                WHERE ledger.reader = $1 AND ledger.log_id = mine.log_id AND ledger.partition = mine.partition
-                RETURNING ledger.log_id, ledger.partition
-            ), raised AS (
-                INSERT INTO source_position (reader, log_id, partition, source, sequence)
-                SELECT $1, moved.log_id, moved.partition, mark.source, mark.sequence
-                FROM moved JOIN unnest($7::int[], $8::text[], $9::bigint[]) AS mark (partition, source, sequence)
-                    USING (partition)
-                ORDER BY moved.partition, mark.source
-                ON CONFLICT (reader, log_id, partition, source) DO UPDATE SET sequence = excluded.sequence
-            )
-            SELECT partition FROM moved
-            """,
-            parameters: [
-                .text(reader), Self.array(ordered.map(\.claim.log)), Self.array(ordered.map(\.claim.partition)),
-                Self.array(ordered.map(\.claim.epoch)), Self.array(ordered.map(\.from)), Self.array(ordered.map(\.to)),
-                Self.array(partitions), .array(sources), Self.array(sequences),
-                Self.array(ordered.map { Int64(bitPattern: $0.anchor) }),
-            ])
-        guard result.rowCount == ordered.count else {
-            let moved = Set((0..<result.rowCount).compactMap { result.int64($0, 0) })
-            throw LedgerError.fenced(
-                partitions: ordered.map(\.claim.partition).filter { !moved.contains(Int64($0)) })
-        }
+        let marks = ordered.flatMap { advance in advance.marks.map { (advance.claim.partition, $0) } }
+        var sources: [String] = []
+        for (_, mark) in marks { sources.append(try connection.literal(mark.source.description)) }
+        let arrays = [
+            Self.list(ordered.map(\.claim.log)), Self.list(ordered.map(\.claim.partition)),
+            Self.list(ordered.map(\.claim.epoch)), Self.list(ordered.map(\.from)), Self.list(ordered.map(\.to)),
+            Self.list(ordered.map { Int64(bitPattern: $0.anchor) }), Self.list(marks.map(\.0)),
+            "ARRAY[\(sources.joined(separator: ","))]::text[]", Self.list(marks.map(\.1.sequence)),
+        ]
+        connection.executeWithNextStatement(
+            "SELECT advance_offset_ledger(\(try connection.literal(reader)), \(arrays.joined(separator: ", ")))")
     }
 
     static func array(_ numbers: [some BinaryInteger]) -> PostgresParameter {
         .text("{\(numbers.map { "\($0)" }.joined(separator: ","))}")
+    }
+
+    private static func list(_ numbers: [some BinaryInteger]) -> String {
+        "'{\(numbers.map { "\($0)" }.joined(separator: ","))}'"
     }
 
     // MARK: Parts of a claim

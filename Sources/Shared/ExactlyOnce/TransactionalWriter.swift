@@ -148,14 +148,15 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
                 connection.beginWithNextStatement(limits: suspects.isEmpty ? .batch : .claim)
                 try stored.batch.write(to: &connection)
                 Failpoint.beforeCompareAndSet.reach(ledger.topic, stored.advances, &connection)
-                // Last, so that a writer that freezes before it blocks nobody.
+                // Last, so that a writer that freezes before it blocks nobody; it goes to the server with the COMMIT.
                 try ledger.advance(stored.advances, &connection)
                 Failpoint.afterCompareAndSet.reach(ledger.topic, stored.advances, &connection)
                 try connection.commit()
                 Failpoint.afterCommitTag.reach(ledger.topic, stored.advances, &connection)
             }
         } catch {
-            return .failed(error, stored)
+            let fenced = (error as? PostgresError).flatMap { LedgerError(fencing: $0) }
+            return .failed(fenced ?? error, stored)
         }
         suspects = []
         commitTime.observe(microseconds: (ContinuousClock.now - started).microseconds)

@@ -67,7 +67,8 @@ extension KafkaSettings {
             ("message.timeout.ms", "0"),
             // The same partition for a key as Kafka's own clients choose.
             ("partitioner", "murmur2_random"),
-            ("linger.ms", "1"),
+            // What comes while a request is on its way goes with the next; alone it need not wait for more.
+            ("linger.ms", "0"),
             ("compression.codec", "none"),
             ("queue.buffering.max.messages", "500000"),
             ("queue.buffering.max.kbytes", "131072"),

@@ -46,8 +46,8 @@ extension PostgresConnection {
     package mutating func beginWithNextStatement(
         _ isolation: Isolation = .readCommitted, limits: TransactionLimits? = nil
     ) {
-        beginning = "BEGIN ISOLATION LEVEL \(isolation.rawValue); \(Self.keepalives); "
-        if let limits { beginning += "\(limits.statements); " }
+        executeWithNextStatement("BEGIN ISOLATION LEVEL \(isolation.rawValue); \(Self.keepalives)")
+        if let limits { executeWithNextStatement(limits.statements) }
     }
 
     /// The server's side of `PostgresConfiguration.defaults`: a client whose machine is gone loses its locks with its
@@ -76,7 +76,7 @@ extension PostgresConnection {
 
     /// Rolls back; does nothing outside of a transaction.
     package mutating func rollback() throws(PostgresError) {
-        beginning = ""
+        queued = ""
         guard transactionStatus != .idle else { return }
         try execute("ROLLBACK")
     }

@@ -8,8 +8,8 @@ internal import CLibpq
 package struct PostgresConnection: ~Copyable, @unchecked Sendable {
     let handle: OpaquePointer
     private let notices: NoticeHandler
-    /// What begins a transaction together with its first statement; empty when there is nothing to begin.
-    var beginning = ""
+    /// What goes to the server before the next statement, with it: each with its `;`.
+    var queued = ""
     #if DEBUG
         /// Called in the middle of calls, for tests: with what cuts the connection.
         package var atMoment: (_ moment: Moment, _ cut: () -> Void) -> Void = { _, _ in }
@@ -65,6 +65,22 @@ extension PostgresConnection {
         _ = try finish()
     }
 
+    /// Has the next statement's round trip execute SQL before it: one statement without parameters, or several with `;`
+    /// between them. When it fails, the next statement does, and is not executed.
+    package mutating func executeWithNextStatement(_ sql: String) {
+        queued += "\(sql); "
+    }
+
+    /// A text as it stands in SQL, with its quotes.
+    package func literal(_ text: String) throws(PostgresError) -> String {
+        guard !text.utf8.contains(0) else { throw .nulCharacter }
+        guard let quoted = PQescapeLiteral(handle, text, text.utf8.count) else {
+            throw PostgresError(connection: handle)
+        }
+        defer { PQfreemem(quoted) }
+        return String(cString: quoted)
+    }
+
     /// Executes one statement and returns the number of rows it affected.
     @discardableResult
     package mutating func execute(_ sql: String, parameters: [PostgresParameter]) throws(PostgresError) -> Int {
@@ -77,7 +93,7 @@ extension PostgresConnection {
     ) throws(PostgresError) -> PostgresResult {
         let list = try ParameterList(parameters)
         // Such a statement is sent in a way that has room for one alone.
-        if !beginning.isEmpty { try execute("") }
+        if !queued.isEmpty { try execute("") }
         try sent(
             list.withValues { values in
                 PQsendQueryParams(handle, sql, Int32(values.count), list.types, values, list.lengths, list.formats, 0)
@@ -85,10 +101,10 @@ extension PostgresConnection {
         return try finish()
     }
 
-    /// Sends statements without parameters, behind what begins their transaction.
+    /// Sends statements without parameters, behind what is queued.
     mutating func send(_ sql: String) throws(PostgresError) {
-        let whole = beginning + sql
-        beginning = ""
+        let whole = queued + sql
+        queued = ""
         try sent(PQsendQuery(handle, whole))
     }
 

@@ -65,6 +65,8 @@ package struct PostgresError: Error, Sendable {
     static let numericOutOfRange = "22003"
     static let timestampOutOfRange = "22008"
     static let characterNotInRepertoire = "22021"
+    static let nulCharacter = PostgresError(
+        sqlState: characterNotInRepertoire, message: "text cannot hold a NUL character")
 }
 
 extension PostgresError: CustomStringConvertible, CustomDebugStringConvertible {

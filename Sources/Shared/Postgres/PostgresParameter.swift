@@ -39,10 +39,7 @@ struct ParameterList {
             case .null:
                 append(.null)
             case .text(let text):
-                guard !text.utf8.contains(0) else {
-                    throw PostgresError(
-                        sqlState: PostgresError.characterNotInRepertoire, message: "text cannot hold a NUL character")
-                }
+                guard !text.utf8.contains(0) else { throw .nulCharacter }
                 append(.copied(offset: copy(text.utf8)))
             case .integer(let number):
                 append(.copied(offset: copy(String(number).utf8)))
