@@ -78,7 +78,7 @@ let package = Package(
                 .embedInCode("0013_alerts.sql"),
                 .embedInCode("0014_repeats.sql"),
                 .embedInCode("0015_closed_alerts_and_retries.sql"),
-                .embedInCode("0016_advance_offset_ledger.sql"),
+                .embedInCode("0016_storing_functions.sql"),
             ],
             swiftSettings: settings),
         shared("KafkaService", ["Kafka", "ServiceKit"]),

@@ -76,16 +76,18 @@ struct IngestBatches {
         }
     }
 
-    /// The statement that writes one row a partition; nil when there is nothing to write. It holds numbers alone.
+    /// The expression that writes one row a partition; nil when there is nothing to write.
     /// - Parameter toDB: when the rows are handed to the database.
-    mutating func statement(toDB: Timestamp) -> String? {
+    mutating func call(toDB: Timestamp) -> String? {
         var sql = ByteWriter(capacity: 4096)
         for place in parts.indices where !parts[place].isEmpty {
-            sql.write(sql.count == 0 ? Self.insert : ",\n")
+            sql.write(sql.count == 0 ? "store_ingest_batches('[" : ",\n")
             measure(parts[place].stored, toDB)
             sql.write(parts[place], toDB, histograms)
         }
-        return sql.count > 0 ? sql.string : nil
+        guard sql.count > 0 else { return nil }
+        sql.write("]')")
+        return sql.string
     }
 
     /// Fills the histograms, one a hop.
@@ -99,52 +101,57 @@ struct IngestBatches {
         }
     }
 
-    private static let hops = ["feed_to_kafka", "kafka_to_consumer", "consumer_to_db", "feed_to_db"]
-
-    private static let insert =
-        "INSERT INTO ingest_batch (log_id, kafka_partition, first_offset, next_offset, committed_at, row_count, retried, "
-        + "rejected, resent"
-        + hops.flatMap { hop in ["negative", "sum", "min", "max", "buckets", "counts"].map { ", \(hop)_\($0)" } }
-        .joined()
-        + ") VALUES\n"
+    fileprivate static let hops = ["feed_to_kafka", "kafka_to_consumer", "consumer_to_db", "feed_to_db"]
 }
 
 extension ByteWriter {
-    /// A row of `insert`.
+    /// A row of `ingest_batch` as JSON: numbers, and a timestamp that needs no escape.
     fileprivate mutating func write(
         _ part: IngestBatches.Part, _ toDB: Timestamp, _ histograms: [LatencyHistogram]
     ) {
-        write("(")
+        write("{\"log_id\":")
         write(part.origin >> 11)
-        for number in [part.origin & 0x7FF, part.firstOffset, part.nextOffset] { writeNext(number) }
-        write(", '")
+        write("kafka_partition", part.origin & 0x7FF)
+        write("first_offset", part.firstOffset)
+        write("next_offset", part.nextOffset)
+        write(",\"committed_at\":\"")
         write(toDB)
-        write("'")
-        for number in [part.stored.count, part.retried, part.rejected, part.resent] { writeNext(Int64(number)) }
-        for histogram in histograms {
-            for number in [histogram.negativeCount, histogram.sum] { writeNext(number) }
-            for number in [histogram.minimum, histogram.maximum] {
-                if let number { writeNext(number) } else { write(", NULL") }
-            }
-            writeArray(histogram) { bucket, _ in Int64(bucket) }
-            writeArray(histogram) { _, count in count }
+        write("\"")
+        write("row_count", Int64(part.stored.count))
+        write("retried", Int64(part.retried))
+        write("rejected", Int64(part.rejected))
+        write("resent", Int64(part.resent))
+        for (hop, histogram) in zip(IngestBatches.hops, histograms) {
+            write("\(hop)_negative", histogram.negativeCount)
+            write("\(hop)_sum", histogram.sum)
+            if let minimum = histogram.minimum { write("\(hop)_min", minimum) }
+            if let maximum = histogram.maximum { write("\(hop)_max", maximum) }
+            write("\(hop)_buckets", histogram) { bucket, _ in Int64(bucket) }
+            write("\(hop)_counts", histogram) { _, count in count }
         }
-        write(")")
+        write("}")
     }
 
-    private mutating func writeNext(_ number: Int64) {
-        write(", ")
+    private mutating func write(_ name: String, _ number: Int64) {
+        begin(name)
         write(number)
     }
 
-    private mutating func writeArray(_ histogram: LatencyHistogram, _ element: (Int, Int64) -> Int64) {
-        write(", '{")
+    private mutating func write(_ name: String, _ histogram: LatencyHistogram, _ element: (Int, Int64) -> Int64) {
+        begin(name)
+        write("[")
         var isFirst = true
         for (bucket, count) in histogram.buckets {
             if !isFirst { write(",") }
             isFirst = false
             write(element(bucket, count))
         }
-        write("}'")
+        write("]")
+    }
+
+    private mutating func begin(_ name: String) {
+        write(",\"")
+        write(name)
+        write("\":")
     }
 }

@@ -13,7 +13,11 @@ final class TradeBatch: TransactionalBatch {
     /// And bytes, for records with long conditions.
     static let maximumBytes = 16 << 20
 
+    /// Trades that are stored by one statement at most: with more, COPY takes less time for its round trips.
+    static let maximumInOneStatement = 100
+
     private var trades = CopyBuffer(capacity: 1 << 20)
+    private let columns = columnTypes.map { BinaryArray(of: $0) }
     private var rejected = RejectedRecords()
     private var ingested = IngestBatches()
     private let metrics: ConsumerMetrics
@@ -54,12 +58,22 @@ final class TradeBatch: TransactionalBatch {
 
     func write(to connection: inout PostgresConnection) throws(PostgresError) {
         let toDB = Timestamp.now()
-        if let statement = ingested.statement(toDB: toDB) { connection.executeWithNextStatement(statement) }
+        if let call = ingested.call(toDB: toDB) { connection.executeWithNextStatement("SELECT \(call)") }
         if trades.rowCount > 0 {
             try trades.stamp(microsecondsSince1970: toDB.microseconds)
             try connection.copyIn(Self.copyTrades, rows: trades)
         }
         try rejected.write(to: &connection)
+    }
+
+    func call() throws(PostgresError) -> (expression: String, parameters: [PostgresParameter])? {
+        guard 1...Self.maximumInOneStatement ~= trades.rowCount, rejected.rowCount == 0 else { return nil }
+        let toDB = Timestamp.now()
+        guard let ingest = ingested.call(toDB: toDB) else { return nil }
+        try trades.stamp(microsecondsSince1970: toDB.microseconds)
+        for column in columns { column.reset() }
+        trades.append(to: columns)
+        return ("\(Self.storeTrades), \(ingest)", columns.map { .array($0) })
     }
 
     func reset() {
@@ -72,6 +86,13 @@ final class TradeBatch: TransactionalBatch {
         COPY trade_data_finhub (id, symbol, price, "timestamp", volume, conditions, to_kafka, to_consumer, to_db,
             kafka_partition, kafka_offset, source, sequence, repeat) FROM STDIN (FORMAT binary)
         """
+    /// Of the columns of `copyTrades`, and the parameters of `store_trades`.
+    private static let columnTypes: [BinaryArray.Element] = [
+        .int8, .text, .numeric, .timestamptz, .numeric, .text, .timestamptz, .timestamptz, .timestamptz, .int4, .int8,
+        .text, .int8, .int4,
+    ]
+    private static let storeTrades =
+        "store_trades(\(columnTypes.indices.map { "$\($0 + 1)" }.joined(separator: ", ")))"
 }
 
 extension CopyBuffer {

@@ -4,6 +4,7 @@ import Kafka
 import KafkaTestSupport
 import Postgres
 import ServiceKit
+import TestSupport
 import Testing
 import TradeModel
 
@@ -43,6 +44,92 @@ import TradeModel
 
     private static func store(_ values: [String], in database: TestDatabase) throws {
         try store(values.map { Array($0.utf8) }, in: database)
+    }
+
+    /// Gathers records and stores them as the writer does: by one statement, or in steps.
+    private static func store(
+        _ values: [String], byOneStatement: Bool, in database: TestDatabase, reusing batch: TradeBatch = makeBatch()
+    ) throws {
+        batch.reset()
+        var marks = SourceMarks()
+        try Records().forEach(values.map { Array($0.utf8) }) {
+            batch.append($0, id: RowID.of(log: 1, partition: 0, offset: $0.offset), marks: &marks)
+        }
+        var connection = try database.connect()
+        if byOneStatement {
+            let call = try #require(try batch.call())
+            try connection.executeAndCommit("SELECT \(call.expression)", parameters: call.parameters)
+        } else {
+            try connection.begin()
+            try batch.write(to: &connection)
+            try connection.commit()
+        }
+    }
+
+    @Test func `one statement stores what COPY stores`() async throws {
+        let database = try await TestDatabase()
+        let batch = Self.makeBatch()
+        var random = SplitMix64(seed: 7)
+        let prices = ["1.50", "0.0000001", "99999999999999999999999999999999999999", "66972.77", "10000", "12.30e1"]
+        let conditions = [#"["1","8"]"#, #"[ "1" , "ü😀" ]"#, #"["\u00fc\"\\","{}",","]"#, "[]", "null", nil]
+        for count in [1, 2, 100] {
+            let values = (0..<count).map { number in
+                Self.json(
+                    price: prices[random.below(prices.count)], volume: random.oneIn(3) ? "0.00" : "\(random.below(9))",
+                    time: "\(random.below(4_000_000_000_000))", conditions: conditions[random.below(conditions.count)],
+                    source: ["retry", "one", "it's {\\\"}"][random.below(3)], sequence: number)
+            }
+            let tables = try [false, true].map { byOneStatement in
+                try database.execute("TRUNCATE trade_data_finhub, ingest_batch")
+                try Self.store(values, byOneStatement: byOneStatement, in: database, reusing: batch)
+                return [
+                    try database.rows(
+                        """
+                        SELECT id, symbol, price, "timestamp", volume, conditions, to_kafka, to_consumer <= to_db,
+                            kafka_partition, kafka_offset, source, sequence, repeat
+                        FROM trade_data_finhub ORDER BY id
+                        """),
+                    try database.rows(
+                        """
+                        SELECT log_id, kafka_partition, first_offset, next_offset, row_count, retried, rejected, resent,
+                            feed_to_kafka_negative, feed_to_kafka_sum, feed_to_kafka_min, feed_to_kafka_max,
+                            feed_to_kafka_buckets, feed_to_kafka_counts, cardinality(feed_to_db_buckets) > 0,
+                            committed_at = (SELECT max(to_db) FROM trade_data_finhub)
+                        FROM ingest_batch
+                        """),
+                ]
+            }
+            #expect(tables[0][0].count == count && tables[0][1].count == 1)
+            #expect(tables[1] == tables[0])
+        }
+    }
+
+    @Test func `what is more than trades, or many, is stored in steps`() async throws {
+        func isCall(_ values: [String]) throws -> Bool {
+            let batch = Self.makeBatch()
+            var marks = SourceMarks()
+            try Records().forEach(values.map { Array($0.utf8) }) {
+                batch.append($0, id: RowID.of(log: 1, partition: 0, offset: $0.offset), marks: &marks)
+            }
+            return try batch.call() != nil
+        }
+        let most = TradeBatch.maximumInOneStatement
+        #expect(try !isCall([]))
+        #expect(try isCall((0..<most).map { Self.json(sequence: $0) }))
+        #expect(try !isCall((0...most).map { Self.json(sequence: $0) }))
+        #expect(try !isCall([Self.json(), "no JSON"]))
+        #expect(try !isCall(["no JSON"]))
+    }
+
+    @Test func `of one statement that the database refuses, nothing is stored`() async throws {
+        let database = try await TestDatabase()
+        try database.execute("ALTER TABLE trade_data_finhub ADD CHECK (sequence <> 1)")
+        let error = #expect(throws: PostgresError.self) {
+            try Self.store((0..<3).map { Self.json(sequence: $0) }, byOneStatement: true, in: database)
+        }
+        #expect(error?.isDataError == true)
+        #expect(try database.rows("SELECT count(*) FROM trade_data_finhub") == [["0"]])
+        #expect(try database.rows("SELECT count(*) FROM ingest_batch") == [["0"]])
     }
 
     @Test func `prices and volumes stand in the table digit for digit`() async throws {

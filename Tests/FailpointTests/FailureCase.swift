@@ -25,15 +25,23 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
     let point: Failpoint
     let batch: Batch
     let action: Action
+    /// Whether batches are stored in steps, as large ones are, where these small ones would be by one statement.
+    var inSteps = false
 
-    var testDescription: String { "\(program) \(point.rawValue) \(batch) \(action.rawValue)" }
+    var testDescription: String {
+        "\(program) \(point.rawValue) \(batch) \(action.rawValue)\(inSteps ? " in steps" : "")"
+    }
 
     /// The consumer at each point with each batch; on the embedded broker, whose groups take their time, with one.
     static func consumer(_ action: Action) -> [FailureCase] {
         let batches = Broker.kafkaHome == nil ? [.middle] : Batch.allCases
-        return Failpoint.allCases.flatMap { point in
+        let cases = Failpoint.allCases.flatMap { point in
             batches.map { FailureCase(program: "consumer", point: point, batch: $0, action: action) }
-        }.filter(\.isPossible)
+        }
+        let inSteps = [.afterEncode, .afterSendingCommit, .afterCommitTag].map {
+            FailureCase(program: "consumer", point: $0, batch: .middle, action: action, inSteps: true)
+        }
+        return (cases + inSteps).filter(\.isPossible)
     }
 
     /// The KPI service shares all of the way with the consumer but what it writes, and has no COPY.

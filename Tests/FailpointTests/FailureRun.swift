@@ -131,7 +131,8 @@ struct FailureRun {
         var environment: [String: String] = [:]
         if armed {
             environment["TICKSTREAM_FAILPOINT"] =
-                "\(failure.point.rawValue):topic=\(broker.topic):offset=\(offset):\(failure.action.rawValue)"
+                "\(failure.point.rawValue):topic=\(broker.topic):offset=\(offset)"
+                + "\(failure.inSteps ? ":steps=yes" : ""):\(failure.action.rawValue)"
         }
         return try RunningProgram.reader(
             failure.program, broker, database.url, ["--kafka-properties-file", properties], environment)

@@ -103,6 +103,32 @@ import Testing
         #expect(try connection.query("SELECT sum(n) FROM t").int64(0, 0) == 3)
     }
 
+    @Test func `a statement commits by itself, but not inside of a transaction`() throws {
+        var connection = try connect()
+        try connection.execute("CREATE TEMP TABLE t (n int CHECK (n < 5))")
+        try connection.executeAndCommit("INSERT INTO t VALUES ($1)", parameters: [1])
+        #expect(connection.transactionStatus == .idle)
+        let refused = #expect(throws: PostgresError.self) {
+            try connection.executeAndCommit("INSERT INTO t VALUES ($1)", parameters: [5])
+        }
+        #expect(refused?.isDataError == true)
+        #expect(connection.transactionStatus == .idle)
+        // Where the commit itself fails, the statement has long been answered.
+        try connection.execute("CREATE TEMP TABLE one (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+        let late = #expect(throws: PostgresError.self) {
+            try connection.executeAndCommit("INSERT INTO one VALUES ($1), ($1)", parameters: [2])
+        }
+        #expect(late?.sqlState == "23505")
+        #expect(try connection.query("SELECT count(*) FROM one").int64(0, 0) == 0)
+        try connection.begin()
+        let open = #expect(throws: PostgresError.self) {
+            try connection.executeAndCommit("INSERT INTO t VALUES ($1)", parameters: [3])
+        }
+        #expect(open?.message.contains("open transaction") == true)
+        try connection.rollback()
+        #expect(try connection.query("SELECT sum(n) FROM t").int64(0, 0) == 1)
+    }
+
     @Test func `a literal is the text that it was made of`() throws {
         var connection = try connect()
         for text in ["", "plain", "it's", "back\\slash", "'; DROP TABLE t; --", "$1", "é😀", "line\nbreak"] {

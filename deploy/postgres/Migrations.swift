@@ -18,7 +18,7 @@ extension Migrator {
         migration(13, "alerts", PackageResources._013_alerts_sql),
         migration(14, "repeats", PackageResources._014_repeats_sql),
         migration(15, "closed_alerts_and_retries", PackageResources._015_closed_alerts_and_retries_sql),
-        migration(16, "advance_offset_ledger", PackageResources._016_advance_offset_ledger_sql),
+        migration(16, "storing_functions", PackageResources._016_storing_functions_sql),
     ])
 
     private static func migration(_ number: Int, _ name: String, _ sql: [UInt8]) -> Migration {

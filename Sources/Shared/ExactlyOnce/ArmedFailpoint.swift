@@ -17,7 +17,9 @@
             case spoil
         }
 
-        private let point: String
+        let point: String
+        /// Whether transactions are to have all their steps.
+        let needsSteps: Bool
         /// nil for periodic work, which has no topic.
         private let topic: String?
         private let number: Int64
@@ -35,13 +37,14 @@
                 }, uniquingKeysWith: { first, _ in first })
             let isReader = Failpoint(rawValue: String(point)) != nil
             guard isReader || PeriodicFailpoint(rawValue: String(point)) != nil,
-                Set(values.keys) == (isReader ? ["topic", "offset"] : ["number"]),
+                Set(values.keys).subtracting(["steps"]) == (isReader ? ["topic", "offset"] : ["number"]),
                 let number = (values["offset"] ?? values["number"]).flatMap({ Int64($0) })
             else { return nil }
             (self.point, topic, self.number, self.action) = (String(point), values["topic"], number, action)
+            needsSteps = values["steps"] == "yes"
         }
 
-        private static let current: ArmedFailpoint? = {
+        static let current: ArmedFailpoint? = {
             guard let text = getenv("TICKSTREAM_FAILPOINT").map({ String(cString: $0) }) else { return nil }
             guard let armed = ArmedFailpoint(text) else { giveUp("TICKSTREAM_FAILPOINT cannot be read: \(text)") }
             return armed

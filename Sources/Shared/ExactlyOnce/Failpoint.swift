@@ -4,7 +4,8 @@ import Postgres
 /// other.
 ///
 /// The environment arms one, say with `TICKSTREAM_FAILPOINT=after-compare-and-set:topic=trades:offset=500:crash`. It fires
-/// once a process, the first time that the point is reached with the topic's partition 0 at this offset or beyond.
+/// once a process, the first time that the point is reached with the topic's partition 0 at this offset or beyond. With
+/// `steps=yes` before the last colon, small batches are stored in steps, too.
 package enum Failpoint: String, CaseIterable, Sendable {
     /// A record came from the topic.
     case afterPoll = "after-poll"
@@ -24,6 +25,18 @@ package enum Failpoint: String, CaseIterable, Sendable {
     case inClaim = "in-claim"
     /// The group takes the partitions back, and nothing is stored or let go of yet.
     case inRevoke = "in-revoke"
+
+    /// Whether small batches are to be stored in steps, like large ones: where a point is armed that is between these, or
+    /// when it was armed so.
+    static var needsSteps: Bool {
+        #if DEBUG
+            guard let armed = ArmedFailpoint.current else { return false }
+            let between: [Failpoint] = [.inCopy, .beforeCompareAndSet, .afterCompareAndSet]
+            return armed.needsSteps || between.contains { $0.rawValue == armed.point }
+        #else
+            return false
+        #endif
+    }
 
     /// On the thread that reads: an offset of a partition. There is no connection here to cut or to spoil.
     @inline(__always)

@@ -66,26 +66,36 @@ package struct OffsetLedger: Sendable {
     package func advance(
         _ advances: [Advance], _ connection: inout PostgresConnection
     ) throws(PostgresError) {
+        connection.executeWithNextStatement("SELECT \(try call(toAdvance: advances, connection))")
+    }
+
+    /// The same as an expression for a statement that does more.
+    func call(
+        toAdvance advances: [Advance], _ connection: borrowing PostgresConnection
+    ) throws(PostgresError) -> String {
         let ordered = advances.sorted { $0.claim.partition < $1.claim.partition }
-        let marks = ordered.flatMap { advance in advance.marks.map { (advance.claim.partition, $0) } }
+        var positions: [String] = []
         var sources: [String] = []
-        for (_, mark) in marks { sources.append(try connection.literal(mark.source.description)) }
-        let arrays = [
-            Self.list(ordered.map(\.claim.log)), Self.list(ordered.map(\.claim.partition)),
-            Self.list(ordered.map(\.claim.epoch)), Self.list(ordered.map(\.from)), Self.list(ordered.map(\.to)),
-            Self.list(ordered.map { Int64(bitPattern: $0.anchor) }), Self.list(marks.map(\.0)),
-            "ARRAY[\(sources.joined(separator: ","))]::text[]", Self.list(marks.map(\.1.sequence)),
-        ]
-        connection.executeWithNextStatement(
-            "SELECT advance_offset_ledger(\(try connection.literal(reader)), \(arrays.joined(separator: ", ")))")
+        var marks: [String] = []
+        for advance in ordered {
+            let claim = advance.claim
+            let anchor = Int64(bitPattern: advance.anchor)
+            positions.append(
+                "{\(claim.log),\(claim.partition),\(claim.epoch),\(advance.from),\(advance.to),\(anchor)}")
+            for (source, sequence) in advance.marks.map({ ($0.source.description, $0.sequence) }).sorted(by: <) {
+                sources.append(try connection.literal(source))
+                marks.append("{\(claim.log),\(claim.partition),\(sequence)}")
+            }
+        }
+        func list(_ elements: [String]) -> String { elements.joined(separator: ",") }
+        return """
+            advance_offset_ledger(\(try connection.literal(reader)), '{\(list(positions))}', \
+            ARRAY[\(list(sources))]::text[], '{\(list(marks))}')
+            """
     }
 
     static func array(_ numbers: [some BinaryInteger]) -> PostgresParameter {
         .text("{\(numbers.map { "\($0)" }.joined(separator: ","))}")
-    }
-
-    private static func list(_ numbers: [some BinaryInteger]) -> String {
-        "'{\(numbers.map { "\($0)" }.joined(separator: ","))}'"
     }
 
     // MARK: Parts of a claim

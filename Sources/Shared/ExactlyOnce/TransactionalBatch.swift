@@ -22,6 +22,14 @@ package protocol TransactionalBatch: AnyObject, SendableMetatype {
     /// Stores everything inside the open transaction.
     func write(to connection: inout PostgresConnection) throws(PostgresError)
 
+    /// The same as an expression for one statement, with its parameters `$1`, `$2` …: for a batch so small that round trips
+    /// would be most of its time. nil where it is to be written.
+    func call() throws(PostgresError) -> (expression: String, parameters: [PostgresParameter])?
+
     /// Forgets everything, and keeps the memory.
     func reset()
+}
+
+extension TransactionalBatch {
+    package func call() throws(PostgresError) -> (expression: String, parameters: [PostgresParameter])? { nil }
 }

@@ -145,13 +145,19 @@ final class TransactionalWriter<Batch: TransactionalBatch>: Sendable {
             try withConnection(&connection) { connection in
                 Failpoint.watch(ledger.topic, stored.advances, &connection)
                 Failpoint.afterEncode.reach(ledger.topic, stored.advances, &connection)
-                connection.beginWithNextStatement(limits: suspects.isEmpty ? .batch : .claim)
-                try stored.batch.write(to: &connection)
-                Failpoint.beforeCompareAndSet.reach(ledger.topic, stored.advances, &connection)
-                // Last, so that a writer that freezes before it blocks nobody; it goes to the server with the COMMIT.
-                try ledger.advance(stored.advances, &connection)
-                Failpoint.afterCompareAndSet.reach(ledger.topic, stored.advances, &connection)
-                try connection.commit()
+                if suspects.isEmpty, !Failpoint.needsSteps, let call = try stored.batch.call() {
+                    let advance = try ledger.call(toAdvance: stored.advances, connection)
+                    try connection.executeAndCommit(
+                        "SELECT \(call.expression), \(advance)", parameters: call.parameters)
+                } else {
+                    connection.beginWithNextStatement(limits: suspects.isEmpty ? .batch : .claim)
+                    try stored.batch.write(to: &connection)
+                    Failpoint.beforeCompareAndSet.reach(ledger.topic, stored.advances, &connection)
+                    // Last, so that a writer that freezes before it blocks nobody; it goes to the server with the COMMIT.
+                    try ledger.advance(stored.advances, &connection)
+                    Failpoint.afterCompareAndSet.reach(ledger.topic, stored.advances, &connection)
+                    try connection.commit()
+                }
                 Failpoint.afterCommitTag.reach(ledger.topic, stored.advances, &connection)
             }
         } catch {

@@ -63,6 +63,28 @@ package struct CopyBuffer: ~Copyable, Sendable {
         stamps.removeAll(keepingCapacity: true)
     }
 
+    /// Appends the rows to arrays, one a column.
+    package func append(to columns: [BinaryArray]) {
+        let bytes = fields.bytes
+        var place = 0
+        func next<Integer: FixedWidthInteger & BitwiseCopyable>(_: Integer.Type) -> Integer {
+            defer { place += MemoryLayout<Integer>.size }
+            return Integer(bigEndian: bytes.loadUnaligned(fromByteOffset: place, as: Integer.self))
+        }
+        for _ in 0..<rowCount {
+            precondition(next(Int16.self) == columns.count, "there is not an array for each column")
+            for column in columns {
+                let count = Int(next(Int32.self))
+                guard count >= 0 else {
+                    column.elements.null()
+                    continue
+                }
+                column.elements.bytes(UnsafeRawBufferPointer(rebasing: bytes[place..<place + count]))
+                place += count
+            }
+        }
+    }
+
     /// Lends the bytes of the rows, without header and trailer.
     package func withUnsafeBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result

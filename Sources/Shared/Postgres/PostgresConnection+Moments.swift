@@ -7,7 +7,7 @@
         package enum Moment: Sendable {
             /// `COPY … FROM STDIN` has begun, and no row is sent.
             case inCopy
-            /// COMMIT is sent, and its answer not read.
+            /// COMMIT, or a statement that commits by itself, is sent, and its answer not read.
             case afterSendingCommit
         }
 

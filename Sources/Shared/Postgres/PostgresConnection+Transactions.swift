@@ -74,6 +74,21 @@ extension PostgresConnection {
         }
     }
 
+    /// Executes one statement as a transaction of its own.
+    ///
+    /// - Throws: the server's error, after which nothing was written; after one that `isConnectionLost` it is in doubt.
+    package mutating func executeAndCommit(_ sql: String, parameters: [PostgresParameter]) throws(PostgresError) {
+        precondition(queued.isEmpty, "what is queued would begin a transaction that nobody ends")
+        try send(sql, parameters: parameters)
+        #if DEBUG
+            atMoment(.afterSendingCommit) { cut() }
+        #endif
+        _ = try finish()
+        guard transactionStatus == .idle else {
+            throw PostgresError(message: "a statement that was to commit by itself ended in an open transaction")
+        }
+    }
+
     /// Rolls back; does nothing outside of a transaction.
     package mutating func rollback() throws(PostgresError) {
         queued = ""

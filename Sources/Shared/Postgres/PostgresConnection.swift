@@ -91,13 +91,7 @@ extension PostgresConnection {
     package mutating func query(
         _ sql: String, parameters: [PostgresParameter] = []
     ) throws(PostgresError) -> PostgresResult {
-        let list = try ParameterList(parameters)
-        // Such a statement is sent in a way that has room for one alone.
-        if !queued.isEmpty { try execute("") }
-        try sent(
-            list.withValues { values in
-                PQsendQueryParams(handle, sql, Int32(values.count), list.types, values, list.lengths, list.formats, 0)
-            })
+        try send(sql, parameters: parameters)
         return try finish()
     }
 
@@ -106,6 +100,16 @@ extension PostgresConnection {
         let whole = queued + sql
         queued = ""
         try sent(PQsendQuery(handle, whole))
+    }
+
+    /// Sends one statement with its parameters. What is queued goes before, by itself: there is room for one alone.
+    mutating func send(_ sql: String, parameters: [PostgresParameter]) throws(PostgresError) {
+        let list = try ParameterList(parameters)
+        if !queued.isEmpty { try execute("") }
+        try sent(
+            list.withValues { values in
+                PQsendQueryParams(handle, sql, Int32(values.count), list.types, values, list.lengths, list.formats, 0)
+            })
     }
 
     func sent(_ outcome: Int32) throws(PostgresError) {
