@@ -121,6 +121,23 @@ import TradeModel
         #expect(try !isCall(["no JSON"]))
     }
 
+    @Test(arguments: [true, false])
+    func `rows that the table does not take are noticed`(byOneStatement: Bool) async throws {
+        let database = try await TestDatabase()
+        try database.execute(
+            """
+            CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+            CREATE TRIGGER swallow BEFORE INSERT ON trade_data_finhub FOR EACH ROW WHEN (NEW.sequence = 1)
+                EXECUTE FUNCTION swallow()
+            """)
+        let error = #expect(throws: PostgresError.self) {
+            try Self.store((0..<3).map { Self.json(sequence: $0) }, byOneStatement: byOneStatement, in: database)
+        }
+        #expect(error?.message.contains("2 rows where 3 were sent") == true)
+        #expect(error?.isRetriable == false && error?.isDataError == false)
+        #expect(try database.rows("SELECT count(*) FROM trade_data_finhub") == [["0"]])
+    }
+
     @Test func `of one statement that the database refuses, nothing is stored`() async throws {
         let database = try await TestDatabase()
         try database.execute("ALTER TABLE trade_data_finhub ADD CHECK (sequence <> 1)")

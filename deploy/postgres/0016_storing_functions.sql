@@ -2,16 +2,23 @@
 -- can go to the server together with the COMMIT, or with all else, since it stops the transaction by itself.
 
 -- Stores trades, and waits for locks for 30 s at most: it may be in a statement that is a transaction of its own, for which
--- nobody else sets limits. An array a column, an element a row.
+-- nobody else sets limits. An array a column, an element a row. It fails unless that many rows were stored, as a trigger may
+-- have it.
 CREATE FUNCTION store_trades(id bigint[], symbol text[], price numeric[], "timestamp" timestamptz[], volume numeric[],
     conditions text[], to_kafka timestamptz[], to_consumer timestamptz[], to_db timestamptz[], kafka_partition int[],
     kafka_offset bigint[], source text[], sequence bigint[], repeat int[])
     RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    stored int;
 BEGIN
     PERFORM set_config('lock_timeout', '30s', true);
     INSERT INTO trade_data_finhub (id, symbol, price, "timestamp", volume, conditions, to_kafka, to_consumer, to_db,
         kafka_partition, kafka_offset, source, sequence, repeat)
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
+    GET DIAGNOSTICS stored = ROW_COUNT;
+    IF stored <> cardinality($1) THEN
+        RAISE 'trade_data_finhub took % rows where % were sent', stored, cardinality($1);
+    END IF;
 END $$;
 COMMENT ON FUNCTION store_trades IS 'Stores trades: an array a column, an element a row';
 
