@@ -145,8 +145,7 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 "LocalServers", "TradeModel", "Kafka", "CLibrdkafka", "Postgres", "Migrations", "WebSocket",
-                "ServiceKit",
-                "TestSupport",
+                "ServiceKit", "TestSupport",
             ],
             path: "Tests/Benchmarks", swiftSettings: settings),
         .executableTarget(

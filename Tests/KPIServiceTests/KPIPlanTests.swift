@@ -24,13 +24,13 @@ import Testing
             #expect(!plan.isEmpty)
             #expect(!plan.contains { $0.contains("trade_data_finhub") }, "\(plan)")
         }
-        // Nor do the functions that they call.
+        // Nor do the functions that they call: one that nobody calls reads them, and the consumer's writes them.
         #expect(
             try database.value(
                 """
-                SELECT string_agg(proname, ', ') FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
-                    AND prosrc LIKE '%trade_data_finhub%'
-                """) == "exact_process_time")
+                SELECT string_agg(proname, ', ' ORDER BY proname) FROM pg_proc
+                WHERE pronamespace = current_schema()::regnamespace AND prosrc LIKE '%trade_data_finhub%'
+                """) == "exact_process_time, store_trades")
     }
 
     /// Rollups of so many hours, of ten symbols every ten seconds, up to noon.

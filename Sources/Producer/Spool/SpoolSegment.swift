@@ -170,8 +170,6 @@ final class SpoolSegment {
 
     /// Never 0, which means that there is no record.
     private func checksum(from offset: Int, to end: Int) -> UInt64 {
-        var fingerprint = Fingerprint()
-        fingerprint.add(UnsafeRawBufferPointer(start: base + offset + 8, count: end - offset - 8))
-        return max(fingerprint.value, 1)
+        max(Fingerprint.of(UnsafeRawBufferPointer(start: base + offset + 8, count: end - offset - 8)), 1)
     }
 }

@@ -25,15 +25,9 @@ struct Anchor {
     /// The last record's fingerprint; nil where no record is known.
     mutating func value() -> UInt64? {
         if let count = pending {
-            fingerprint = bytes.withUnsafeBytes { Self.fingerprint(of: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+            fingerprint = bytes.withUnsafeBytes { Fingerprint.of(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
             pending = nil
         }
         return fingerprint
-    }
-
-    static func fingerprint(of value: UnsafeRawBufferPointer) -> UInt64 {
-        var fingerprint = Fingerprint()
-        fingerprint.add(value)
-        return fingerprint.value
     }
 }

@@ -1,5 +1,6 @@
 import Kafka
 import ServiceKit
+import TradeModel
 
 /// A partition that this member owns, and how far it has been read.
 struct OwnedPartition {
@@ -55,7 +56,7 @@ struct OwnedPartition {
         guard fault == nil else { return false }
         let isConfirming = expected == Self.none
         if isConfirming, record.offset == readTo - 1 {
-            guard Anchor.fingerprint(of: record.value) == anchor.value() else {
+            guard Fingerprint.of(record.value) == anchor.value() else {
                 fault = .otherRecord
                 return false
             }

@@ -5,6 +5,13 @@ package struct Fingerprint: Sendable {
 
     package init() {}
 
+    /// That of some bytes and nothing else.
+    package static func of(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+        var fingerprint = Fingerprint()
+        fingerprint.add(bytes)
+        return fingerprint.value
+    }
+
     /// Adds a number of eight bytes.
     package mutating func add(_ word: UInt64) {
         let product = (value ^ word).multipliedFullWidth(by: 0xD6E8_FEB8_6659_FD93)
