@@ -14,7 +14,7 @@ final class TradeBatch: TransactionalBatch {
     static let maximumBytes = 16 << 20
 
     /// Trades that are stored by one statement at most: with more, COPY takes less time for its round trips.
-    static let maximumInOneStatement = 100
+    static let maximumInOneStatement = 50
 
     private var trades = CopyBuffer(capacity: 1 << 20)
     private let columns = columnTypes.map { BinaryArray(of: $0) }

@@ -72,7 +72,7 @@ import TradeModel
         var random = SplitMix64(seed: 7)
         let prices = ["1.50", "0.0000001", "99999999999999999999999999999999999999", "66972.77", "10000", "12.30e1"]
         let conditions = [#"["1","8"]"#, #"[ "1" , "ü😀" ]"#, #"["\u00fc\"\\","{}",","]"#, "[]", "null", nil]
-        for count in [1, 2, 100] {
+        for count in [1, 2, TradeBatch.maximumInOneStatement] {
             let values = (0..<count).map { number in
                 Self.json(
                     price: prices[random.below(prices.count)], volume: random.oneIn(3) ? "0.00" : "\(random.below(9))",

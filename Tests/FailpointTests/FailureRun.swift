@@ -9,8 +9,8 @@ import TestSupport
 /// A reader that fails, and what the database has in the end.
 struct FailureRun {
     private static let partitions: Range<Int32> = 0..<2
-    /// Trades that each portion has in each partition.
-    private static let portion = 40
+    /// Trades that each portion has in each partition: so few that one statement stores them all.
+    private static let portion = 24
 
     private let failure: FailureCase
     private let broker: Broker
