@@ -13,7 +13,7 @@ final class TradeBatch: TransactionalBatch {
     /// And bytes, for records with long conditions.
     static let maximumBytes = 16 << 20
 
-    /// Trades that are stored by one statement at most: with more, COPY takes less time for its round trips.
+    /// Trades that one statement stores at most: with more, COPY makes up for its round trips.
     static let maximumInOneStatement = 50
 
     private var trades = CopyBuffer(capacity: 1 << 20)

@@ -66,8 +66,8 @@ struct ProcessMetricsTests {
             let before = try Self.read("process_open_fds")
             #expect(before >= 3)
             let files = (0..<Int(opened)).compactMap { _ in FileHandle(forReadingAtPath: "/dev/null") }
-            let atMost = try Self.read("process_open_fds")
-            #expect(abs(atMost - before - opened) <= byOthers, "\(before), then \(atMost)")
+            let during = try Self.read("process_open_fds")
+            #expect(abs(during - before - opened) <= byOthers, "\(before), then \(during)")
             for file in files { try file.close() }
             let after = try Self.read("process_open_fds")
             #expect(abs(after - before) <= byOthers, "\(before), then \(after)")
